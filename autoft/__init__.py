@@ -1,0 +1,1 @@
+"""autoft finds the best fine-tuned transformer for your data by itself."""

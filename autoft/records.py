@@ -1,0 +1,169 @@
+"""The records of a search: what a trial was given, what it reported, how it ended.
+
+They are frozen, refuse bad states when built, and travel as they are between the driver, the
+workers, the ledger, MLflow and the report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Direction(StrEnum):
+    """Whether a metric is better when it is larger or smaller."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether `a` is strictly better than `b`."""
+        return a > b if self is Direction.MAXIMIZE else a < b
+
+    def gain(self, value: float) -> float:
+        """`value` with its sign set so that larger is always better."""
+        return value if self is Direction.MAXIMIZE else -value
+
+
+@dataclass(frozen=True, slots=True)
+class TrialConfig:
+    """One configuration to fine-tune: every knob of the recipe with its value.
+
+    Attributes:
+        model: Reference of the pretrained model, as the user wrote it.
+        learning_rate: Peak learning rate.
+        batch_size: Training samples per optimiser step.
+        epochs: The trial's horizon: the length of its learning-rate schedule in passes over the data.
+        freeze_depth: Number of blocks that stay frozen, counted from the input, together with the
+            embeddings. 0 freezes nothing; the model's number of blocks leaves only the head to train.
+        weight_decay: Decoupled L2 penalty on all weights but biases and norms.
+        warmup: Share of the horizon over which the learning rate rises from 0 to its peak, in [0, 1).
+        schedule: `linear`, `cosine` or `constant` after the warm-up.
+        max_grad_norm: Gradients are clipped to this global norm; 0 turns clipping off.
+        max_length: Tokens after which a text is cut.
+        dropout: Dropout probability of the trained part; None keeps the model's own.
+        seed: Seed of the head's initial weights, the order of the data and dropout.
+    """
+
+    model: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    freeze_depth: int
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    schedule: str = "linear"
+    max_grad_norm: float = 1.0
+    max_length: int = 128
+    dropout: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0 or self.batch_size < 1 or self.epochs < 1 or self.freeze_depth < 0:
+            raise ValueError(f"not a configuration that can be trained: {self}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The knobs as a plain dictionary, in the order of the fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a trial measured at one milestone.
+
+    Attributes:
+        samples: The milestone, in training samples seen. Reports of a trial are identified by it.
+        value: The objective on the validation data.
+        metrics: All validation metrics by name, `loss` among them.
+        train_loss: Mean training loss since the report before.
+        seconds: Time the trial has spent on training and evaluating so far.
+        time: Unix time of the report.
+    """
+
+    samples: int
+    value: float
+    metrics: Mapping[str, float]
+    train_loss: float
+    seconds: float
+    time: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether objective and losses are numbers that may be ranked."""
+        return all(math.isfinite(x) for x in (self.value, self.train_loss, *self.metrics.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain dictionary that JSON can hold."""
+        return {**asdict(self), "metrics": dict(self.metrics)}
+
+
+class TrialState(StrEnum):
+    """How far a trial is."""
+
+    OPEN = "open"  # running, or paused at a rung
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """A trial as the ledger knows it.
+
+    Attributes:
+        number: Place in the search, from 0.
+        config: What was trained.
+        state: How far it is.
+        reports: Its reports by rising `samples`; only finite ones.
+        reason: Why it ended the way it did, in a few words; empty while open.
+        started: Unix time of its start.
+        finished: Unix time of its end, None while open.
+    """
+
+    number: int
+    config: TrialConfig
+    state: TrialState
+    reports: tuple[Report, ...] = ()
+    reason: str = ""
+    started: float = 0.0
+    finished: float | None = None
+
+    def best(self, direction: Direction) -> Report | None:
+        """The best report, the earlier one where two are equal; None where there is none."""
+        return max(self.reports, key=lambda r: (direction.gain(r.value), -r.samples), default=None)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on training and evaluating."""
+        return self.reports[-1].seconds if self.reports else 0.0
+
+    @property
+    def samples(self) -> int:
+        """Training samples seen up to the last report."""
+        return self.reports[-1].samples if self.reports else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """What a search is, as its tracking and its report need to know it.
+
+    Attributes:
+        id: Unique for ever, also between machines.
+        name: The user's name for it, and its folder's.
+        task: Name of the task.
+        metric: Name of the objective.
+        direction: Direction of the objective.
+        started: Unix time of the first start.
+        tags: More to be said about it, such as the data's fingerprint.
+    """
+
+    id: str
+    name: str
+    task: str
+    metric: str
+    direction: Direction
+    started: float
+    tags: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,21 @@
+"""The search spec: from YAML (or keyword arguments) to a checked, frozen `SearchSpec`.
+
+All problems are found at once, each with its path, what was found and what would be right:
+
+    space.learning_rte: unknown key, did you mean learning_rate?
+"""
+
+from autoft.spec.model import DataSpec, Resources, SearchSection, SearchSpec, Tracking
+from autoft.spec.reading import load, parse, read_yaml, write_yaml
+
+__all__ = [
+    "DataSpec",
+    "Resources",
+    "SearchSection",
+    "SearchSpec",
+    "Tracking",
+    "load",
+    "parse",
+    "read_yaml",
+    "write_yaml",
+]

@@ -1,0 +1,212 @@
+"""The checked, frozen search spec."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from autoft.space import Dimension, Range
+from autoft.words import parse_duration
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataSpec(_Section):
+    """Where the labelled data are, and how they are split."""
+
+    source: str | None = None
+    """One table that autoft splits: a csv, tsv, jsonl, json, parquet or arrow file, a folder saved by
+    `datasets`, `asset:NAME`, or the id of a data set on the hub."""
+
+    train: str | None = None
+    """The training table, where the splits are given (instead of `source`)."""
+
+    validation: str | None = None
+    """The validation table; without it a part of `train` is taken."""
+
+    test: str | None = None
+    """The test table; without it a part of `train` is taken. It stays locked until the end."""
+
+    text: str = "text"
+    """Column of the text."""
+
+    text_pair: str | None = None
+    """Column of a second text, for tasks on pairs."""
+
+    label: str = "label"
+    """Column of the label."""
+
+    validation_size: Share = 0.15
+    """Share of the rows that validation takes, where autoft splits."""
+
+    test_size: Share = 0.15
+    """Share of the rows that the test takes, where autoft splits."""
+
+    limit: Annotated[int, Field(ge=20)] | None = None
+    """Use at most this many rows, drawn with the search's seed."""
+
+    clean: bool = False
+    """Drop rows with an empty text or label, and repeated rows, instead of refusing them."""
+
+    encoding: str = "utf-8"
+    """Encoding of text files."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.source is None) == (self.train is None):
+            raise ValueError("give either `source` (one table, split by autoft) or `train` (splits of your own)")
+        if self.source and (self.validation or self.test):
+            raise ValueError("`validation` and `test` go with `train`, not with `source`")
+        if self.validation_size + self.test_size >= 0.9:
+            raise ValueError("`validation_size` and `test_size` together leave less than a tenth for training")
+        return self
+
+
+class SearchSection(_Section):
+    """How the space is searched."""
+
+    trials: Annotated[int, Field(ge=1)] | None = None
+    """Number of configurations to try; without it as many as the budget allows (24 without a budget)."""
+
+    budget: Duration | None = None
+    """Wall clock for the whole search, the final evaluation included: `90s`, `10m`, `1h30m`."""
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    """How configurations are drawn."""
+
+    scheduler: Literal["halving", "none"] = "halving"
+    """`halving` pauses trials at rungs and goes on with the best; `none` trains each to its end."""
+
+    eta: Annotated[int, Field(ge=2, le=10)] = 3
+    """One in `eta` trials goes on from a rung to the next."""
+
+    first_rung: Annotated[int, Field(ge=1)] | None = None
+    """Training samples seen at the first rung; by default well inside the first epoch."""
+
+    patience: Annotated[int, Field(ge=1)] = 3
+    """A trial ends after this many evaluations in a row without a new best."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the split, the sampler and every trial."""
+
+    start: tuple[dict[str, Any], ...] | None = None
+    """Configurations to try first; by default the plain recipe, where the space holds it."""
+
+
+class Resources(_Section):
+    """What a trial may use."""
+
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Trials at once; by default as many as fit."""
+
+    cpus_per_trial: Annotated[int, Field(ge=1)] = 1
+    """Cores, and so threads, of a trial."""
+
+    gpus_per_trial: Annotated[float, Field(ge=0, le=16)] = 0
+    """GPUs of a trial; a fraction lets trials share one."""
+
+    address: str | None = None
+    """Address of a running Ray cluster; by default Ray is started on this machine."""
+
+
+class Tracking(_Section):
+    """Where MLflow keeps the record."""
+
+    uri: str | None = None
+    """An MLflow tracking URI; by default a SQLite store beside the searches."""
+
+    experiment: Annotated[str, Field(min_length=1)] = "autoft"
+    """Name of the MLflow experiment."""
+
+    register_model: bool = True
+    """Register the winner, with the alias `champion`."""
+
+
+def _as_source(value: Any) -> Any:
+    return {"source": str(value)} if isinstance(value, str | Path) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class SearchSpec(_Section):
+    """Everything a search needs to know."""
+
+    name: str = "search"
+    """Name of the search, and of its folder."""
+
+    task: str
+    """Name of the task; `autoft tasks` lists them."""
+
+    data: Annotated[DataSpec, BeforeValidator(_as_source)]
+    """The data; a string is short for `source`."""
+
+    metric: str | None = None
+    """The metric to optimise; by default the task's own."""
+
+    models: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    """Pretrained models to choose from: a folder, `asset:NAME`, or an id on the hub; by default the task's."""
+
+    space: dict[str, Dimension] = Field(default_factory=dict)
+    """Dimensions by knob: a range, a list of choices, or one fixed value; the rest is the task's default."""
+
+    per_model: dict[str, dict[str, Dimension]] = Field(default_factory=dict)
+    """Dimensions that hold for one model only."""
+
+    search: SearchSection = SearchSection()
+    """How the space is searched."""
+
+    resources: Resources = Resources()
+    """What a trial may use."""
+
+    tracking: Tracking = Tracking()
+    """Where MLflow keeps the record."""
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, name: str) -> str:
+        if len(name) > 80 or NAME.fullmatch(name) is None:
+            raise ValueError(
+                f"{name!r} can't be the name of a folder; use up to 80 letters, digits, '-', '_', and '.' between them"
+            )
+        return name
+
+    @field_validator("models")
+    @classmethod
+    def _distinct(cls, models: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if models and len(set(models)) < len(models):
+            raise ValueError("the same model stands there twice")
+        return models
+
+    def dump(self) -> dict[str, Any]:
+        """The spec as plain data that `parse` reads back to an equal spec."""
+        data = self.model_dump(mode="json", exclude_none=True, exclude={"space", "per_model"})
+        data["space"] = {knob: _plain(dimension) for knob, dimension in self.space.items()}
+        data["per_model"] = {
+            model: {knob: _plain(dimension) for knob, dimension in knobs.items()}
+            for model, knobs in self.per_model.items()
+        }
+        return data
+
+
+def _plain(dimension: Dimension) -> Any:
+    if isinstance(dimension, Range):
+        plain: dict[str, Any] = {"low": dimension.low, "high": dimension.high}
+        if dimension.log:
+            plain["log"] = True
+        if dimension.step is not None:
+            plain["step"] = dimension.step
+        return plain
+    return list(dimension.values) if len(dimension.values) > 1 else dimension.values[0]

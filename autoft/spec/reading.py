@@ -1,0 +1,132 @@
+"""Reads a spec from YAML or plain data, and says everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from autoft.errors import SpecError
+from autoft.spec.dimensions import parse_dimensions
+from autoft.spec.model import SearchSpec
+from autoft.words import nearest
+
+
+def parse(raw: Mapping[str, Any]) -> SearchSpec:
+    """Checks `raw` as a whole.
+
+    Raises:
+        SpecError: One line for each problem found.
+    """
+    problems: list[str] = []
+    values = dict(raw)
+    for key in ("space", "per_model"):
+        values.pop(key, None)
+    space = parse_dimensions("space", raw.get("space"), problems)
+    # `model` is how people think of it; it is a list like any other dimension.
+    if isinstance(raw.get("space"), Mapping) and "model" in raw["space"]:
+        if "models" in values:
+            problems.append("space.model: `models` is given too; keep one of the two")
+        values["models"] = raw["space"]["model"]
+    per_model = raw.get("per_model") or {}
+    if not isinstance(per_model, Mapping):
+        problems.append(f"per_model: {per_model!r} is not a mapping from a model to its own space")
+        per_model = {}
+    models = values.get("models") or ()
+    models = (models,) if isinstance(models, str) else models
+    for model in per_model:
+        if models and model not in models:
+            problems.append(f"per_model.{model}: not among the models{nearest(str(model), map(str, models))}")
+    values["per_model"] = {
+        str(model): parse_dimensions(f"per_model.{model}", knobs, problems) for model, knobs in per_model.items()
+    }
+    try:
+        spec = SearchSpec(**{**values, "space": space})
+    except ValidationError as error:
+        problems += [_line(dict(detail)) for detail in error.errors()]
+    except TypeError:
+        problems.append("the spec has keys that are not text")
+    if problems:
+        raise SpecError(*dict.fromkeys(problems))
+    return spec
+
+
+def load(path: str | Path) -> SearchSpec:
+    """Reads and checks a YAML file; `name` defaults to the file's own.
+
+    Raises:
+        SpecError: The file can't be read, or one line for each problem in it.
+    """
+    return parse({"name": Path(path).stem, **read_yaml(path)})
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file, with `1e-5` read as a number.
+
+    Raises:
+        SpecError: The file can't be read or holds no mapping.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise SpecError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: can't be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise SpecError(f"{path}: holds no spec; it has to be a mapping with `task` and `data`")
+    return {str(key): value for key, value in raw.items()}
+
+
+def write_yaml(spec: SearchSpec, path: Path) -> None:
+    """Writes a spec so that `load` reads back an equal one."""
+    path.write_text(yaml.safe_dump(spec.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader that reads numbers as YAML 1.2 does: `1e-5` is one, and so is `1E5`."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
+
+
+def _line(detail: dict[str, Any]) -> str:
+    """One of pydantic's findings as `path: what, and what would be right`."""
+    location = [str(part) for part in detail["loc"]]
+    path = ".".join(location) or "spec"
+    kind, found = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        return f"{path}: unknown key{nearest(location[-1], _keys(location[:-1]))}"
+    if kind == "missing":
+        return f"{path}: missing; {_hint(location)}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"{path}: {message}"
+    return f"{path}: found {found!r}; {message[:1].lower()}{message[1:]}"
+
+
+def _keys(location: list[str]) -> Iterable[str]:
+    model: Any = SearchSpec
+    for part in location:
+        model = model.model_fields[part].annotation
+    return (*model.model_fields, *(("model",) if location == ["space"] else ()))
+
+
+def _hint(location: list[str]) -> str:
+    return {
+        "task": "name one, for example `task: text-classification`; `autoft tasks` lists them",
+        "data": "say where the data are, for example `data: reviews.csv`",
+    }.get(".".join(location), "it is needed")

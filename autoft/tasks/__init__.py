@@ -1,0 +1,36 @@
+"""The tasks that autoft can fine-tune for: one short file each.
+
+A task is found through the entry-point group `autoft.tasks`, where packages of others can add theirs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from autoft.errors import SpecError
+from autoft.tasks.base import Meta, Splits, Task
+from autoft.words import nearest
+
+__all__ = ["Meta", "Splits", "Task", "get", "names"]
+
+GROUP = "autoft.tasks"
+
+
+def names() -> list[str]:
+    """Names of the tasks that are installed."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+@cache
+def get(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        SpecError: There is no such task.
+    """
+    for entry in entry_points(group=GROUP):
+        if entry.name == name:
+            task: Task = entry.load()()
+            return task
+    raise SpecError(f"task: there is no task {name!r}{nearest(name, names())}")

@@ -1,0 +1,54 @@
+"""Loading a pretrained model safely, and the same way for every task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from autoft.records import TrialConfig
+
+# Every name that transformers' configs use for the dropout of the body; a head's own goes along.
+_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "seq_classif_dropout",
+    "classifier_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+    "embd_pdrop",
+    "attn_pdrop",
+    "resid_pdrop",
+    "dropout_rate",
+)
+
+
+def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any) -> PreTrainedModel:
+    """The model in the folder `path`, in fp32, with `config`'s dropout.
+
+    The weights of a fresh head are drawn from `config.seed`. No code of the checkpoint is run, and only
+    safetensors are read.
+
+    Args:
+        auto_class: Which of transformers' `AutoModelFor…` to use.
+        path: Folder of the pretrained model.
+        config: Gives the seed and the dropout.
+        overrides: Entries of the model's config.
+    """
+    import torch
+    from transformers import AutoConfig, set_seed
+
+    model_config = AutoConfig.from_pretrained(path, trust_remote_code=False, **overrides)
+    if config.dropout is not None:
+        for name in _DROPOUTS:
+            if isinstance(getattr(model_config, name, None), int | float):
+                setattr(model_config, name, config.dropout)
+    set_seed(config.seed)
+    model: PreTrainedModel = auto_class.from_pretrained(
+        path, config=model_config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+    return model
