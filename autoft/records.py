@@ -167,3 +167,32 @@ class SearchRecord:
     direction: Direction
     started: float
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A search at one moment, for whoever watches it.
+
+    Attributes:
+        name: Name of the search.
+        phase: What is going on, in a few words ("searching", "scoring the winner").
+        metric: Name of the objective.
+        direction: Direction of the objective.
+        trials: All trials so far, by number.
+        running: Training samples seen by each trial that is training right now, by its number.
+        horizons: Training samples at the end of each trial's horizon, by its number.
+        planned: Number of trials to be started, where it is bounded.
+        elapsed: Seconds since the search began.
+        budget: Seconds that it may take, where it is bounded.
+    """
+
+    name: str
+    phase: str
+    metric: str
+    direction: Direction
+    trials: tuple[TrialRecord, ...] = ()
+    running: Mapping[int, int] = field(default_factory=dict)
+    horizons: Mapping[int, int] = field(default_factory=dict)
+    planned: int | None = None
+    elapsed: float = 0.0
+    budget: float | None = None

@@ -102,8 +102,8 @@ class TextClassification:
         self, rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, meta: Meta, max_length: int
     ) -> list[Example]:
         """Token ids of the text, or of the pair, cut at `max_length`; the label's index."""
-        texts = rows[meta["text"]].astype(str).tolist()
-        pairs = rows[meta["text_pair"]].astype(str).tolist() if meta["text_pair"] else None
+        texts = [str(text) for text in rows[meta["text"]]]
+        pairs = [str(text) for text in rows[meta["text_pair"]]] if meta["text_pair"] else None
         encoded = tokenizer(texts, pairs, truncation=True, max_length=max_length)
         columns = {key: list(values) for key, values in encoded.items()}
         if meta["label"] in rows:
