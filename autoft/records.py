@@ -184,6 +184,7 @@ class Snapshot:
         planned: Number of trials to be started, where it is bounded.
         elapsed: Seconds since the search began.
         budget: Seconds that it may take, where it is bounded.
+        blocks: Number of blocks of each model, by its reference, where it is known.
     """
 
     name: str
@@ -196,3 +197,4 @@ class Snapshot:
     planned: int | None = None
     elapsed: float = 0.0
     budget: float | None = None
+    blocks: Mapping[str, int] = field(default_factory=dict)

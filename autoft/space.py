@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from autoft.errors import SpecError
 from autoft.records import TrialConfig
 
 if TYPE_CHECKING:
@@ -212,12 +213,23 @@ def resolve(
 
     Returns:
         A space with `all` replaced, and with depths that a model doesn't have left out.
+
+    Raises:
+        SpecError: A model has none of the depths listed.
     """
     resolved: dict[str, dict[str, Dimension]] = {}
+    problems = []
     for model in models:
         own = {**space, **per_model.get(model, {})}
         resolved[model] = {knob: own.get(knob, Choice((KNOBS[knob].default,))) for knob in KNOBS}
-        resolved[model]["freeze_depth"] = _depths(resolved[model]["freeze_depth"], blocks[model])
+        depths = _depths(resolved[model]["freeze_depth"], blocks[model])
+        if depths is None:
+            found = describe(resolved[model]["freeze_depth"])
+            problems.append(f"space.freeze_depth: {found} is too deep for {model}, which has {blocks[model]} blocks")
+        else:
+            resolved[model]["freeze_depth"] = depths
+    if problems:
+        raise SpecError(*problems)
     return Space(resolved, seed)
 
 
@@ -238,13 +250,15 @@ def describe(dimension: Dimension) -> str:
     )
 
 
-def _depths(dimension: Dimension, blocks: int) -> Dimension:
+def _depths(dimension: Dimension, blocks: int) -> Dimension | None:
+    """The depths that a model with so many blocks has; None where it has none of them."""
     if isinstance(dimension, Range):
         high = min(dimension.high, blocks)
-        low = min(dimension.low, high)
-        return Choice((int(low),)) if low == high else Range(low, high, dimension.log, dimension.step)
+        if dimension.low >= high:
+            return Choice((int(high),)) if dimension.low == high else None
+        return Range(dimension.low, high, dimension.log, dimension.step)
     depths = {blocks if depth == ALL else int(depth) for depth in dimension.values}  # type: ignore[arg-type]
-    return Choice(tuple(sorted(d for d in depths if d <= blocks)) or (blocks,))
+    return Choice(tuple(sorted(depth for depth in depths if depth <= blocks))) if min(depths) <= blocks else None
 
 
 def _fixed(dimension: Dimension) -> bool:
@@ -257,7 +271,7 @@ def _cardinality(item: tuple[str, Dimension]) -> float:
         return len(dimension.values)
     if dimension.step is None and KNOBS[knob].kind is float:
         return math.inf
-    return (dimension.high - dimension.low) // (dimension.step or 1) + 1
+    return math.floor((dimension.high - dimension.low) / (dimension.step or 1) + 1e-9) + 1
 
 
 def _contains(dimension: Dimension, value: Any) -> bool:

@@ -6,7 +6,7 @@ All problems are found at once, each with its path, what was found and what woul
 """
 
 from autoft.spec.model import DataSpec, Resources, SearchSection, SearchSpec, Tracking
-from autoft.spec.reading import load, parse, read_yaml, write_yaml
+from autoft.spec.reading import load, parse, read_value, read_yaml, write_yaml
 
 __all__ = [
     "DataSpec",
@@ -16,6 +16,7 @@ __all__ = [
     "Tracking",
     "load",
     "parse",
+    "read_value",
     "read_yaml",
     "write_yaml",
 ]

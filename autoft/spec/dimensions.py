@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,5 +82,6 @@ def _range(path: str, knob: str, raw: Mapping[Any, Any], problems: list[str]) ->
     if len(problems) > before:
         return None
     if step is not None:  # the last value a step reaches, so that samplers and people agree on the end
-        high = low + (high - low) // step * step
+        # Not `//`, by which 0.3 holds 0.1 only twice; rounded, because 3 * 0.1 is not 0.3.
+        high = min(high, round(low + math.floor((high - low) / step + 1e-9) * step, 12))
     return Range(float(low), float(high), log, step)

@@ -77,11 +77,23 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise SpecError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: can't be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: the 13th month of a date, say
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise SpecError(f"{path}: holds no spec; it has to be a mapping with `task` and `data`")
     return {str(key): value for key, value in raw.items()}
+
+
+def read_value(text: str) -> Any:
+    """One value as YAML has it, with `1e-5` read as a number.
+
+    Raises:
+        ValueError: `text` is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
 
 
 def write_yaml(spec: SearchSpec, path: Path) -> None:
@@ -98,7 +110,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+"),
+    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
 

@@ -8,9 +8,9 @@ stored with the model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from autoft.data.splits import Splits
 from autoft.records import Direction
 from autoft.spec import DataSpec
 
@@ -25,25 +25,10 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.floating[Any]]
 
+__all__ = ["Example", "Meta", "Splits", "Task"]
+
 Meta = Mapping[str, Any]
 Example = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Splits:
-    """The user's rows in their three parts, with the task's columns only, in a fixed order.
-
-    Attributes:
-        train: Rows to train on.
-        validation: Rows that choose the winner.
-        test: Rows that score it, once.
-        fingerprint: Changes when any of the rows does.
-    """
-
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    fingerprint: str
 
 
 class Task(Protocol):

@@ -15,12 +15,14 @@ import numpy as np
 from autoft.records import Direction, TrialConfig
 from autoft.spec import DataSpec
 from autoft.tasks import metrics
-from autoft.tasks.base import Example, Meta, Scores, Splits
+from autoft.tasks.base import Example, Meta, Splits
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from autoft.tasks.base import Scores
 
 
 class TextClassification:

@@ -1,0 +1,261 @@
+"""The Python API: the same searches that the command line runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoft.errors import InputError, SpecError
+from autoft.records import SearchRecord, Snapshot, TrialRecord
+from autoft.spec import SearchSpec, parse, read_yaml
+from autoft.words import nearest, parse_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from autoft.planning import Plan
+    from autoft.session import Observer
+
+RUNS = Path("runs")
+
+# Where each keyword of `search` stands in a spec.
+_OPTIONS = {
+    **dict.fromkeys(("name", "task", "metric", "models", "space", "per_model"), ()),
+    **dict.fromkeys(("text", "text_pair", "label", "limit", "clean", "encoding"), ("data",)),
+    **dict.fromkeys(("train", "validation", "test", "validation_size", "test_size"), ("data",)),
+    **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
+    **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
+    "experiment": ("tracking",),
+}
+_SECTIONS = ("search", "resources", "tracking")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished search.
+
+    Attributes:
+        name: Name of the search.
+        folder: Its folder.
+        report: What `report.json` holds.
+        trials: All trials by number.
+    """
+
+    name: str
+    folder: Path
+    report: Mapping[str, Any]
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def model_dir(self) -> Path:
+        """The winner: a folder that `AutoModel.from_pretrained` opens."""
+        return self.folder / "model"
+
+    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
+        """The winner's answer for each text, as the matching `transformers` pipeline gives it.
+
+        Args:
+            texts: Texts, pairs of texts, or a table with the columns that the search was given.
+        """
+        answers: list[dict[str, Any]] = self._predictor.predict(texts)
+        return answers
+
+    @cached_property
+    def _predictor(self) -> Any:
+        from autoft.training.predict import Predictor
+
+        return Predictor.load(self.model_dir)
+
+    def __repr__(self) -> str:
+        winner = self.report["winner"]
+        low, high = winner["test_interval"]
+        return (
+            f"Result({self.name!r}: {self.report['metric']} {winner['test']:.4f} on test, "
+            f"95 % interval {low:.4f} to {high:.4f}, model in {self.model_dir})"
+        )
+
+
+def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
+    """A checked spec from a YAML file, from keywords, or from both; a keyword goes before the file.
+
+    Args:
+        path: The YAML file.
+        options: `data` (a path, `asset:NAME`, a hub id or a mapping), `task`, `text`, `label`, `models`, `budget`,
+            `trials`, … and whole sections (`search={"eta": 4}`).
+
+    Raises:
+        SpecError: One line for each problem.
+    """
+    raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
+    problems = []
+    source = options.pop("data", None)
+    if source is not None:
+        raw["data"] = dict(source) if isinstance(source, Mapping) else {**_section(raw, "data"), "source": str(source)}
+        for given in ("train", "validation", "test") if not isinstance(source, Mapping) else ():
+            raw["data"].pop(given, None)
+    for key, value in options.items():
+        if key == "tracking_uri":
+            raw["tracking"] = {**_section(raw, "tracking"), "uri": value}
+        elif key in _SECTIONS:
+            raw[key] = {**_section(raw, key), **value}
+        elif key in {"space", "per_model"}:
+            raw[key] = {**(raw.get(key) or {}), **value}
+        elif key not in _OPTIONS:
+            problems.append(f"{key}: unknown option{nearest(key, [*_OPTIONS, *_SECTIONS, 'data', 'tracking_uri'])}")
+        elif section := _OPTIONS[key]:
+            raw[section[0]] = {**_section(raw, section[0]), key: value}
+        else:
+            if key == "models" and isinstance(raw.get("space"), Mapping):
+                raw["space"] = {knob: what for knob, what in raw["space"].items() if knob != "model"}
+            raw[key] = value
+    if problems:
+        raise SpecError(*problems)
+    return parse(raw)
+
+
+def check(spec: SearchSpec | str | Path, runs: str | Path = RUNS) -> Plan:
+    """What a search would do, with everything checked that can be checked before it.
+
+    Raises:
+        InputError: One line for each problem.
+    """
+    from autoft.planning import plan
+
+    return plan(spec if isinstance(spec, SearchSpec) else make_spec(spec), Path(runs))
+
+
+def search(
+    spec: SearchSpec | str | Path | None = None,
+    *,
+    runs: str | Path = RUNS,
+    replace: bool = False,
+    observer: Observer | None = None,
+    **options: Any,
+) -> Result:
+    """Searches for the best fine-tuned model, and hands it over.
+
+    Args:
+        spec: A spec, or the YAML file of one; may be left out where `options` say everything.
+        runs: Folder of the searches; this one gets a folder of its name there.
+        replace: Delete a search of the same name first.
+        observer: Called with a `Snapshot` several times a second at most.
+        options: See `make_spec`; not together with a spec that is made already.
+
+    Raises:
+        InputError: One line for each problem; nothing was started.
+        SearchError: No trial gave a model.
+        Interrupted: Stopped by Ctrl-C; `resume` goes on.
+    """
+    from autoft.session import Session, prepare
+
+    began = time.monotonic()
+    if isinstance(spec, SearchSpec) and options:
+        raise SpecError(f"{next(iter(options))}: this spec is made already; give options or a spec, not both")
+    made = spec if isinstance(spec, SearchSpec) else make_spec(spec, **options)
+    watch = observer or _ignore
+    folder, planned = prepare(made, Path(runs), replace=replace)
+    Session(folder, planned, watch, began, made.search.budget).run()
+    return load(folder)
+
+
+def resume(
+    name: str | Path,
+    *,
+    runs: str | Path = RUNS,
+    budget: str | float | None = None,
+    trials: int | None = None,
+    observer: Observer | None = None,
+) -> Result:
+    """Goes on with a search that was stopped, killed, or is to be searched further.
+
+    Args:
+        name: Its name, or its folder.
+        runs: Folder of the searches.
+        budget: Time from now on; by default what is left of the search's own.
+        trials: Number of trials in all; by default the search's own.
+        observer: Called with a `Snapshot` several times a second at most.
+
+    Raises:
+        InputError: There is no such search, or it can't go on here.
+        SearchError: No trial gave a model.
+        Interrupted: Stopped by Ctrl-C; `resume` goes on.
+    """
+    from autoft.session import STUDY, Session, reopen
+    from autoft.study.ledger import Ledger
+
+    began = time.monotonic()
+    folder = _folder(name, runs)
+    planned = reopen(folder, {} if trials is None else {"trials": trials})
+    ledger = Ledger.open(folder / STUDY)
+    spent = ledger.spent
+    ledger.close()
+    left = planned.spec.search.budget
+    if budget is not None:
+        left = _seconds(budget)
+    elif left is not None:
+        left = max(left - spent, 1.0)
+    Session(folder, planned, observer or _ignore, began, left).run()
+    return load(folder)
+
+
+def load(name: str | Path, runs: str | Path = RUNS) -> Result:
+    """A finished search, by its name or its folder.
+
+    Raises:
+        SpecError: There is no such search, or it is not finished.
+    """
+    folder = _folder(name, runs)
+    search_record, trials = records(folder, runs)
+    path = folder / "report.json"
+    if not path.is_file():
+        raise SpecError(f"{folder}: not finished yet; go on with: autoft resume {folder.name}")
+    return Result(search_record.name, folder, json.loads(path.read_text(encoding="utf-8")), trials)
+
+
+def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tuple[TrialRecord, ...]]:
+    """What the ledger of a search holds, whether it is finished, running or stopped.
+
+    Raises:
+        SpecError: There is no such search.
+    """
+    from autoft.session import STUDY
+    from autoft.study.ledger import Ledger
+
+    folder = _folder(name, runs)
+    if not (folder / STUDY).is_file():
+        raise SpecError(f"{folder}: there is no search; `autoft show --all` lists those there are")
+    ledger = Ledger.open(folder / STUDY)
+    try:
+        return ledger.search, ledger.records()
+    finally:
+        ledger.close()
+
+
+def _folder(name: str | Path, runs: str | Path) -> Path:
+    inside = Path(runs) / str(name)
+    if inside.is_dir() and inside.resolve().parent == Path(runs).resolve():
+        return inside
+    return Path(name)
+
+
+def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = raw.get(name)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {} if value is None else {"source": value}
+
+
+def _seconds(budget: str | float) -> float:
+    try:
+        return parse_duration(budget)
+    except ValueError as error:
+        raise InputError(f"budget: {error}") from None
+
+
+def _ignore(_: Snapshot) -> None:
+    """Nobody watches."""

@@ -1,0 +1,163 @@
+"""`autoft check`: reads everything, starts nothing, and says what a search would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from autoft.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from autoft.planning import Plan
+
+
+def check(
+    spec: options.SpecFile = None,
+    *,
+    task: options.Task = None,
+    data: options.Data = None,
+    text: options.Text = None,
+    text_pair: options.TextPair = None,
+    label: options.Label = None,
+    model: options.Models = None,
+    metric: options.Metric = None,
+    clean: options.Clean = None,
+    limit: options.Limit = None,
+    set_: options.Settings = None,
+    budget: options.Budget = None,
+    trials: options.Trials = None,
+    workers: options.Workers = None,
+    seed: options.Seed = None,
+    name: options.Name = None,
+    runs: options.Runs = options.RUNS,
+    json: options.Json = False,
+) -> None:
+    """Check a spec, its data and its models before anything is trained.
+
+    Every problem is reported at once, a line each. Takes the options of `autoft search`.
+
+    Examples:
+      autoft check search_spaces/quickstart.yaml
+      autoft check --task text-classification --data reviews.csv --text review --label sentiment
+    """
+    from rich.console import Console
+
+    from autoft import api
+
+    given = options.given(
+        set_,
+        task=task,
+        data=data,
+        text=text,
+        text_pair=text_pair,
+        label=label,
+        models=model or None,
+        metric=metric,
+        clean=clean,
+        limit=limit,
+        budget=budget,
+        trials=trials,
+        workers=workers,
+        seed=seed,
+        name=name,
+    )
+    plan = api.check(api.make_spec(spec, **given), runs)
+    if json:
+        typer.echo(_json(plan))
+    else:
+        Console(highlight=False).print(view(plan))
+
+
+def view(plan: Plan) -> RenderableType:
+    """A plan as a person reads it: the data, the models, the space, and how it is searched."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for what, said in _facts(plan):
+        facts.add_row(what, Text(said))
+    searched = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for heading in ("model", "knob", "searched"):
+        searched.add_column(heading, overflow="fold")
+    for model, knob, said in _searched(plan):
+        searched.add_row(Text(model), knob, Text(said))
+    notes = [Text(f"note: {note}", "yellow") for note in plan.notes]
+    return Group(
+        facts,
+        Text(),
+        searched,
+        *([Text(), *notes] if notes else []),
+        Text(),
+        Text("ready: run `autoft search` with the same arguments", "green"),
+    )
+
+
+def _facts(plan: Plan) -> list[tuple[str, str]]:
+    from autoft.words import format_duration
+
+    spec, search = plan.spec, plan.spec.search
+    size = plan.space.size
+    bound = [f"{search.trials} trials"] if search.trials else []
+    bound += [f"at most {format_duration(search.budget)}"] if search.budget else []
+    rungs = f"rungs at {', '.join(f'{rung:,}' for rung in plan.rungs)} samples" if plan.rungs else "no rungs"
+    found = [
+        ("search", spec.name),
+        ("task", spec.task + (f", {spec.metric}" if spec.metric else "")),
+        ("data", f"{', '.join(f'{count:,} {part}' for part, count in plan.rows.items())} rows"),
+    ]
+    if plan.labels:
+        shown = ", ".join(plan.labels[:12]) + (f" and {len(plan.labels) - 12} more" if len(plan.labels) > 12 else "")
+        found.append(("labels", f"{len(plan.labels)}: {shown}"))
+    for i, model in enumerate(plan.models):
+        found.append(("" if i else "models", f"{model.name}: {model.blocks} blocks, {model.size / 1e6:,.0f} MB"))
+    found += [
+        ("space", f"{size:,.0f} configurations" if size < 1e9 else "continuous"),
+        ("how", ", ".join([search.sampler, search.scheduler, rungs])),
+        ("bounds", ", ".join([*bound, f"{plan.workers} {'worker' if plan.workers == 1 else 'workers'}"])),
+    ]
+    return found
+
+
+def _searched(plan: Plan) -> list[tuple[str, str, str]]:
+    """What is searched, shared dimensions once; fixed knobs are left out."""
+    from autoft.space import Choice, describe
+
+    names = {model.ref: model.name for model in plan.models}
+    spaces = {model: plan.space.dimensions(model) for model in plan.space.models}
+    rows = []
+    for knob in next(iter(spaces.values())):
+        shared = all(space[knob] == next(iter(spaces.values()))[knob] for space in spaces.values())
+        for model, space in list(spaces.items())[: 1 if shared else None]:
+            dimension = space[knob]
+            if shared and isinstance(dimension, Choice) and len(dimension.values) == 1:
+                continue
+            rows.append(("all" if shared and len(spaces) > 1 else names.get(model, model), knob, describe(dimension)))
+    return rows
+
+
+def _json(plan: Plan) -> str:
+    import json
+    from dataclasses import asdict
+
+    from autoft.space import describe
+
+    said: dict[str, Any] = {
+        "spec": plan.spec.dump(),
+        "models": [asdict(model) for model in plan.models],
+        "rows": dict(plan.rows),
+        "labels": list(plan.labels),
+        "space": {
+            model: {knob: describe(dimension) for knob, dimension in plan.space.dimensions(model).items()}
+            for model in plan.space.models
+        },
+        "rungs": list(plan.rungs),
+        "workers": plan.workers,
+        "notes": list(plan.notes),
+    }
+    return json.dumps(said, indent=2, ensure_ascii=False)

@@ -1,0 +1,155 @@
+"""A running search on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from autoft.cli.cells import state_cell, trial_cells, trial_table
+from autoft.records import Snapshot, TrialRecord, TrialState
+from autoft.report.labels import compact, freeze, score, short_name
+from autoft.words import format_duration
+
+_AROUND = 9  # lines of the screen that aren't trials: header, gaps, table head, "more", and one for the prompt
+
+
+class Screen:
+    """Shows the newest snapshot, live, in no more lines than the terminal has.
+
+    Calling it only keeps the snapshot; a thread of rich's draws four times a second. So the search never
+    waits for the terminal, and may call from any thread.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._latest: tuple[Snapshot, float] | None = None
+        self._live = Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=4,
+            transient=True,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Shows `snapshot` from now on."""
+        self._latest = (snapshot, self._clock())
+
+    def _render(self) -> RenderableType:
+        if self._latest is None:
+            return Text("getting ready …", "dim")
+        snapshot, since = self._latest
+        return view(snapshot, self._console.width, self._console.height, self._clock() - since)
+
+
+def view(snapshot: Snapshot, width: int, height: int, age: float = 0.0) -> RenderableType:
+    """A snapshot as it stands on the screen.
+
+    Args:
+        snapshot: What to show.
+        width: Width of the terminal in columns.
+        height: Height of the terminal in lines; the view has fewer.
+        age: Seconds since the snapshot was taken, added to the time used.
+    """
+    leader = _leader(snapshot)
+    table = trial_table("", snapshot.metric, progress=True, width=width)
+    ordered = _ordered(snapshot)
+    room = max(1, height - _AROUND)
+    shown = ordered[:room]
+    for trial in shown:
+        *cells, value = trial_cells(trial, snapshot.direction, snapshot.blocks, trial is leader)
+        running = trial.number in snapshot.running
+        table.add_row(*cells, _progress(trial, snapshot, 10 if width >= 100 else 6), value, state_cell(trial, running))
+    parts: list[RenderableType] = [_header(snapshot, age), _best(snapshot, leader)]
+    if shown:
+        parts += [Text(), table]
+    if hidden := len(ordered) - len(shown):
+        parts.append(Text(f"and {hidden} more {'trial' if hidden == 1 else 'trials'}", "dim"))
+    return Group(*parts)
+
+
+def _header(snapshot: Snapshot, age: float) -> Text:
+    ended = [trial for trial in snapshot.trials if trial.state is not TrialState.OPEN]
+    failed = sum(trial.state is TrialState.FAILED for trial in ended)
+    planned = f" of {snapshot.planned}" if snapshot.planned is not None else ""
+    used = snapshot.elapsed + age
+    times = f"{format_duration(used)} used"
+    if snapshot.budget is not None:
+        times += f", {format_duration(max(0.0, snapshot.budget - used))} left"
+    counts = [f"{len(ended)}{planned} trials done", f"{len(snapshot.running)} training"]
+    if failed:
+        counts.append(f"{failed} failed")
+    return Text.assemble(
+        (snapshot.name, "bold"),
+        "  ",
+        (snapshot.phase, "cyan"),
+        (f"  {times}\n", "dim"),
+        ", ".join(counts),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _best(snapshot: Snapshot, leader: TrialRecord | None) -> Text:
+    best = leader.best(snapshot.direction) if leader else None
+    if leader is None or best is None:
+        return Text("no trial has been evaluated yet", "dim")
+    config = leader.config
+    depth = freeze(config.freeze_depth, snapshot.blocks.get(config.model))
+    return Text.assemble(
+        "best so far: validation ",
+        (f"{snapshot.metric} {score(best.value)}", "bold green"),
+        f" by #{leader.number} ({short_name(config.model)}, lr {compact(config.learning_rate)}, freeze {depth})",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _leader(snapshot: Snapshot) -> TrialRecord | None:
+    able = [trial for trial in snapshot.trials if trial.reports and trial.state is not TrialState.FAILED]
+    return min(able, key=lambda trial: _rank(trial, snapshot), default=None)
+
+
+def _ordered(snapshot: Snapshot) -> list[TrialRecord]:
+    """Those that train first, by number; then the best ones; the failed ones last."""
+    return sorted(
+        snapshot.trials,
+        key=lambda trial: (
+            (0, trial.number, 0)
+            if trial.number in snapshot.running
+            else (2 if trial.state is TrialState.FAILED else 1, *_rank(trial, snapshot))
+        ),
+    )
+
+
+def _rank(trial: TrialRecord, snapshot: Snapshot) -> tuple[float, int]:
+    best = trial.best(snapshot.direction)
+    return (-snapshot.direction.gain(best.value) if best else float("inf"), trial.number)
+
+
+def _progress(trial: TrialRecord, snapshot: Snapshot, width: int) -> RenderableType:
+    horizon = snapshot.horizons.get(trial.number)
+    if not horizon:
+        return Text("")
+    samples = max(trial.samples, snapshot.running.get(trial.number, 0))
+    style = "cyan" if trial.number in snapshot.running else "bright_black"
+    return ProgressBar(
+        total=horizon, completed=min(samples, horizon), width=width, complete_style=style, finished_style="green"
+    )

@@ -1,0 +1,86 @@
+"""`autoft ui`: MLflow's pages on the searches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoft.cli import options
+from autoft.errors import InputError, TrackingError
+
+
+def ui(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A search whose page is to be shown.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 5000,
+    runs: options.Runs = options.RUNS,
+    tracking_uri: options.TrackingUri = None,
+) -> None:
+    """Open the searches in MLflow. Only this machine can reach it; Ctrl-C ends it.
+
+    Examples:
+      autoft ui
+      autoft ui quickstart
+      autoft ui --port 0
+    """
+    from autoft import tracking
+    from autoft.tracking.serve import LOOPBACK
+
+    told = _told(runs, name)
+    uri = tracking_uri or told.get("tracking_uri") or tracking.default_uri(runs)
+    if not uri.startswith(("http://", "https://")) and tracking_uri is None and not runs.is_dir():
+        raise InputError(f"--runs {runs}: there is no such folder, so there are no searches to show")
+    port = port or tracking.free_port()
+    server = tracking.serve(uri, LOOPBACK, port)
+    if isinstance(server, str):  # somebody else's server, which runs already
+        typer.echo(f"MLflow: {_page(server, told)}")
+        return
+    base = f"http://{LOOPBACK}:{port}"
+    try:
+        if not tracking.wait_until_up(base, server):
+            ended = f"it ended with code {server.returncode}" if server.poll() is not None else "it does not answer"
+            raise TrackingError(f"MLflow did not start: {ended}")
+        typer.echo(f"MLflow: {_page(base, told)}\nCtrl-C ends it")
+        code = server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        _end(server)
+    raise TrackingError(f"MLflow ended by itself with code {code}")
+
+
+def _told(runs: Path, name: str | None) -> dict[str, str]:
+    """What the report of a search says of MLflow."""
+    if name is None:
+        return {}
+    folder = options.folder_of(name, runs)
+    if not folder.is_dir():
+        raise InputError(f"there is no search {name!r} in {runs}; `autoft show --all` lists them")
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:  # not finished: the pages are there already, the report is not
+        return {}
+    return {key: str(value) for key, value in report.get("mlflow", {}).items() if value is not None}
+
+
+def _page(base: str, told: dict[str, str]) -> str:
+    from autoft import tracking
+
+    if "experiment_id" in told and "run_id" in told:
+        url: str = tracking.run_url(base, told["experiment_id"], told["run_id"])
+        return url
+    return base
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,17 @@
+"""The user's data: read, checked, split, fingerprinted, and kept for a resumed search.
+
+splits     the records: Splits, its fingerprint, what is asked of a task
+reading    one file to a table
+sources    what the spec names to tables: files, saved folders, assets, the hub
+values     a table's values to texts and labels of one type
+checking   what is wrong with the rows
+splitting  the limit and the split
+loading    all of it in order
+storing    the splits on disk
+"""
+
+from autoft.data.loading import load, read_texts
+from autoft.data.splits import Splits
+from autoft.data.storing import read, read_part, write
+
+__all__ = ["Splits", "load", "read", "read_part", "read_texts", "write"]

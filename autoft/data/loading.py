@@ -1,0 +1,119 @@
+"""From the spec's data to checked splits, every problem found on the way in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoft.data.checking import missing_columns, same_texts, some_rows, tidy, too_few
+from autoft.data.reading import Table, read_file
+from autoft.data.sources import missing_file, read_sources
+from autoft.data.splits import DataRules, Splits, fingerprint, frame
+from autoft.data.splitting import draw, split
+from autoft.data.values import typed_rows
+from autoft.errors import DataError
+from autoft.spec import DataSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
+    """Reads, checks and splits the data of a spec.
+
+    Splits that are given stay as they are; those that are missing are taken from the training rows, in the
+    shares of `task.stratify`. A named split of a source without any label counts as missing. The rows keep the
+    order of their table, which doesn't depend on its format.
+
+    Args:
+        spec: The `data` section of a search spec.
+        task: Says which columns there have to be, and what else is wrong.
+        seed: Seed of the limit and of the split.
+
+    Returns:
+        The splits, each with an index from 0, their fingerprint, and notes on what was dropped.
+
+    Raises:
+        DataError: One line for each problem.
+    """
+    problems: list[str] = []
+    tables = read_sources(spec, problems)
+    columns = task.columns(spec)
+    stratify = task.stratify(spec)
+    notes = _drop_unlabelled(tables, spec) if spec.source else []
+    for part, table in list(tables.items()):
+        if lacking := missing_columns(table, columns, spec):
+            problems += [line for line in lacking if line not in problems]
+            del tables[part]
+    parts = typed_rows(tables, columns, spec, problems)
+    complete = not problems
+    parts, dropped = tidy(parts, tables, spec, problems)
+    if complete:  # else the counts would mislead
+        problems += too_few(parts, tables, stratify)
+    if problems:
+        raise DataError(*problems)
+    if spec.limit:
+        whole, parts = parts, draw(parts, spec.limit, stratify, seed)
+        if few := too_few(parts, tables, stratify, whole):
+            raise DataError(*few)
+    try:
+        parts = split(parts, spec, stratify, seed)
+    except ValueError:
+        raise DataError(
+            f"{tables['train'].key}: data.test_size {spec.test_size:g} and data.validation_size "
+            f"{spec.validation_size:g} leave some class too few rows; make them smaller or add rows"
+        ) from None
+    frames = {part: frame({name: rows[name].tolist() for name in columns}) for part, rows in parts.items()}
+    notes += dropped + same_texts(frames, spec.label)
+    splits = Splits(frames["train"], frames["validation"], frames["test"], fingerprint(frames), tuple(notes))
+    if unfit := task.problems(splits, spec):
+        raise DataError(*unfit)
+    return splits
+
+
+def read_texts(path: str | Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
+    """The texts to predict for, from any of the file formats; no label is needed.
+
+    Args:
+        path: The file.
+        columns: Columns of the texts.
+        encoding: Of csv, tsv, jsonl and json.
+
+    Returns:
+        `columns` as `str`, one row for each row of the file, in its order.
+
+    Raises:
+        DataError: One line for each problem: no such file, no such column, rows without a text.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(missing_file("--data", file))
+    table = read_file(file, "--data", encoding)
+    names = DataSpec(source=str(path), label="")  # no column is the label
+    problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, columns, names)]
+    if problems:
+        raise DataError(*problems)
+    rows = typed_rows({"test": table}, columns, names, problems)["test"]
+    for name in columns:
+        if empty := rows.index[rows[name].isna()].tolist():
+            problems.append(f"--data: {table.where} has {some_rows(empty)} with an empty {name!r}; fill or delete them")
+    if problems:
+        raise DataError(*problems)
+    return frame({name: rows[name].tolist() for name in columns})
+
+
+def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:
+    """Takes out parts that hold no label at all, as the test sets of benchmarks do; a note for each."""
+    if "train" not in tables or spec.label not in tables["train"].columns:
+        return []
+    notes = []
+    known = tables["train"].columns[spec.label]
+    for part in ("validation", "test"):
+        if part not in tables:
+            continue
+        labels = tables[part].columns.get(spec.label, [])
+        if all(label is None or (label == -1 and -1 not in known) for label in labels):
+            notes.append(f"{tables[part].where} has no labels; {part} is taken from the training rows instead")
+            del tables[part]
+    return notes

@@ -1,0 +1,238 @@
+"""From one file to a `Table`: csv, tsv, jsonl, json, parquet and arrow, each read strictly.
+
+Strictly means: a line with a field too many, a quote that never closes or a byte of another encoding is an
+error with its line, never a row that silently shifts or vanishes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoft.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows as they were read, before anything is made of their values.
+
+    Attributes:
+        key: Where the spec names it, such as `data.source`.
+        where: Where the rows come from, for people.
+        columns: Values by column name, all of the same length; None is missing.
+        typed: Whether the format knows numbers from texts; csv and tsv don't.
+    """
+
+    key: str
+    where: str
+    columns: Mapping[str, list[Any]]
+    typed: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values()), []))
+
+
+def read_file(path: Path, key: str, encoding: str = "utf-8") -> Table:
+    """Reads a table; its format is told by the end of its name.
+
+    Args:
+        path: The file.
+        key: Where the spec names it.
+        encoding: Of csv, tsv, jsonl and json.
+
+    Raises:
+        DataError: The file can't be read, in one line; or it has no rows.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{key}: {path.name} is none of the formats that are read: {', '.join(_READERS)}")
+    try:
+        columns = reader(path, encoding)
+    except _Unreadable as problem:
+        raise DataError(f"{key}: {path.name}: {problem}") from None
+    except OSError as error:
+        raise DataError(f"{key}: {path.name} can't be read: {error.strerror or error}") from None
+    table = Table(key, path.name, columns, typed=reader not in (_csv, _tsv))
+    if table.rows == 0:
+        held = "has a header and no rows" if columns else "is empty"
+        raise DataError(f"{key}: {path.name} {held}; a table with rows is needed")
+    return table
+
+
+def is_table(path: Path) -> bool:
+    """Whether the end of the name is that of a format which `read_file` reads."""
+    return path.suffix.lower() in _READERS
+
+
+class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+    """What is wrong with the contents of a file."""
+
+
+def _text(path: Path, encoding: str) -> str:
+    """The decoded file, line ends as they are, without a byte-order mark."""
+    raw = path.read_bytes()
+    try:
+        utf8 = codecs.lookup(encoding).name == "utf-8"
+        return raw.decode("utf-8-sig" if utf8 else encoding)
+    except LookupError:
+        raise _Unreadable(f"there is no encoding {encoding!r}; set data.encoding to one, such as latin-1") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise _Unreadable(
+            f"is not {encoding}: byte 0x{raw[error.start]:02x} in line {line}; "
+            f"set data.encoding to the file's own, such as latin-1 or cp1252"
+        ) from None
+
+
+def _csv(path: Path, encoding: str) -> dict[str, list[Any]]:
+    return _separated(_text(path, encoding), ",", csv.QUOTE_MINIMAL)
+
+
+def _tsv(path: Path, encoding: str) -> dict[str, list[Any]]:
+    text = _text(path, encoding)
+    try:
+        return _separated(text, "\t", csv.QUOTE_MINIMAL)
+    except _Unreadable:
+        # Many tsv files know no quoting, and a text may then begin with a quotation mark.
+        return _separated(text, "\t", csv.QUOTE_NONE)
+
+
+def _separated(text: str, separator: str, quoting: Any) -> dict[str, list[Any]]:
+    # Python's reader, not pandas': that one takes surplus fields for an index, and a quote that never
+    # closes for one long text.
+    csv.field_size_limit(2**31 - 1)  # the default of 128 KiB is less than a long document
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True)
+    header: list[str] = []
+    rows: list[list[str]] = []
+    begins = 1  # line on which the record begins: a quoted text may run over several
+    try:
+        for record in reader:
+            if not record:
+                pass  # an empty line
+            elif not header:
+                header = record
+            elif len(record) != len(header):
+                hint = "quote texts that hold a comma" if separator == "," else "take tabs out of the texts"
+                raise _Unreadable(f"line {begins} has {len(record)} fields and the header {len(header)}; {hint}")
+            else:
+                rows.append(record)
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise _Unreadable(f"malformed at line {begins}: {_QUOTES.get(str(error), error)}") from None
+    if len(header) == 1 and separator == "," and (other := next((c for c in ";\t|" if c in header[0]), None)):
+        raise _Unreadable(f"is separated by {other!r}; save it with commas, or with tabs as .tsv")
+    _refuse_twins(header)
+    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
+
+
+_QUOTES = {"unexpected end of data": "a quotation mark opens there and never closes; double those inside a text"}
+
+
+def _refuse_twins(names: list[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise _Unreadable(f"has two columns called {twins[0]!r}; rename one of them")
+
+
+def _jsonl(path: Path, encoding: str) -> dict[str, list[Any]]:
+    return _lines(_text(path, encoding))
+
+
+def _lines(text: str) -> dict[str, list[Any]]:
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise _Unreadable(f"line {number} is not JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise _Unreadable(f"line {number} is no JSON object; each line has to be one, with the columns as keys")
+        records.append(record)
+    return _columns(records)
+
+
+def _json(path: Path, encoding: str) -> dict[str, list[Any]]:
+    text = _text(path, encoding)
+    try:
+        content = json.loads(text) if text.strip() else []
+    except ValueError as error:
+        if text.lstrip().startswith("{"):  # JSON lines under the other name, as `datasets` writes them
+            return _lines(text)
+        raise _Unreadable(f"is not JSON: {error}") from None
+    if isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
+        if len({len(values) for values in content.values()}) > 1:
+            raise _Unreadable("has columns of different lengths")
+        return content
+    records = [content] if isinstance(content, dict) else content
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise _Unreadable("is no list of JSON objects; each row has to be one, with the columns as keys")
+    return _columns(records)
+
+
+def _columns(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _parquet(path: Path, encoding: str) -> dict[str, list[Any]]:
+    import pyarrow.parquet as pq
+
+    return _from_file("Parquet", pq.read_table, path)
+
+
+def _arrow(path: Path, encoding: str) -> dict[str, list[Any]]:
+    import pyarrow as pa
+
+    def read(path: Path) -> pa.Table:
+        with pa.OSFile(str(path)) as file:
+            try:
+                return pa.ipc.open_file(file).read_all()
+            except pa.ArrowInvalid:  # the streaming format, as `datasets` writes it
+                file.seek(0)
+                return pa.ipc.open_stream(file).read_all()
+
+    return _from_file("Arrow", read, path)
+
+
+def _from_file(form: str, read: Callable[[Path], pa.Table], path: Path) -> dict[str, list[Any]]:
+    import pyarrow as pa
+
+    if path.stat().st_size == 0:
+        return {}
+    try:
+        table = read(path)
+    except (pa.ArrowException, ValueError) as error:
+        raise _Unreadable(f"is no {form} file, or a damaged one: {' '.join(str(error).split())}") from None
+    return from_arrow(table)
+
+
+def from_arrow(table: pa.Table) -> dict[str, list[Any]]:
+    """The columns of an Arrow table as plain Python values."""
+    _refuse_twins(list(table.column_names))
+    return {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
+
+
+_READERS: Mapping[str, Callable[[Path, str], dict[str, list[Any]]]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+    ".feather": _arrow,
+    ".ipc": _arrow,
+}

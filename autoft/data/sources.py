@@ -1,0 +1,155 @@
+"""From what the spec says of the data to one `Table` for each part that is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autoft import assets
+from autoft.data.reading import Table, from_arrow, is_table, read_file
+from autoft.data.splits import PARTS
+from autoft.errors import DataError, InputError
+from autoft.spec import DataSpec
+from autoft.words import nearest
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+# What data sets call the part that chooses the winner.
+_ALIASES = {"valid": "validation", "val": "validation", "dev": "validation"}
+
+
+def read_sources(data: DataSpec, problems: list[str]) -> dict[str, Table]:
+    """The tables that the spec names, by part; one that autoft has to split is `train`.
+
+    What can't be read is missing from the result, and stands in `problems`.
+    """
+    found: dict[str, Table] = {}
+    if data.source is not None:
+        try:
+            return read_source(data.source, data.encoding)
+        except InputError as error:
+            problems += error.problems
+        return found
+    for part in PARTS:
+        ref: str | None = getattr(data, part)
+        if ref is None:
+            continue
+        key = f"data.{part}"
+        try:
+            tables = read_source(ref, data.encoding, key)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if len(tables) == 1:
+            found[part] = next(iter(tables.values()))
+        elif part in tables:  # the user means this part of a data set that has them all
+            found[part] = tables[part]
+        else:
+            problems.append(f"{key}: {ref} holds the splits {', '.join(tables)} and none is {part}; name one table")
+    return found
+
+
+def read_source(ref: str, encoding: str = "utf-8", key: str = "data.source") -> dict[str, Table]:
+    """The table or the named splits behind `ref`.
+
+    Args:
+        ref: A file, a folder saved by `datasets`, `asset:NAME`, or the id of a data set on the hub.
+        encoding: Of text files.
+        key: Where the spec names it.
+
+    Returns:
+        Tables by part. A data set with one split only is `train`, whatever its name.
+
+    Raises:
+        DataError: There is no such thing, or it can't be read.
+    """
+    if assets.is_asset(ref):
+        table = read_file(assets.fetch(ref, kind="data"), key)
+        return {"train": Table(key, ref, table.columns)}
+    path = Path(ref).expanduser()
+    if path.is_dir():
+        return _saved(path, key)
+    if path.exists():
+        return {"train": read_file(path, key, encoding)}
+    if is_table(path) or path.is_absolute() or ref.startswith((".", "~")) or _HUB_ID.fullmatch(ref) is None:
+        raise DataError(missing_file(key, path))
+    return _hub(ref, key)
+
+
+def missing_file(key: str, path: Path) -> str:
+    """A line about a file that is not there, with the table in its folder that has the nearest name."""
+    try:
+        names = [other.name for other in path.parent.iterdir() if is_table(other)]
+    except OSError:
+        return f"{key}: there is no file {path}, nor the folder {path.parent}; check the path"
+    hint = nearest(path.name, names)
+    return f"{key}: there is no file {path}" + (hint if "did you mean" in hint else "; check the path")
+
+
+def _saved(path: Path, key: str) -> dict[str, Table]:
+    """A folder written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
+    if not any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        raise DataError(
+            f"{key}: {path} is a folder that was not saved by datasets; give a file in it, "
+            f"or a folder written by save_to_disk"
+        )
+    import datasets
+
+    try:
+        return _parts(datasets.load_from_disk(str(path)), str(path), key)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged folder fails in many ways, deep inside datasets and Arrow
+        raise DataError(f"{key}: {path} can't be read by datasets: {_one_line(error)}; save it again") from None
+
+
+def _hub(ref: str, key: str) -> dict[str, Table]:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that
+    except Exception as error:  # the hub's client and datasets raise a dozen kinds, from ValueError to OSError
+        if "Config name is missing" in str(error):
+            what = "has several configurations; save the wanted one with save_to_disk, and give that folder"
+        elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
+            what = "is neither a file here nor a data set on the hub that can be read; check its spelling"
+        elif isinstance(error, ConnectionError):
+            what = "is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
+        else:
+            what = f"can't be loaded from the hub: {_one_line(error)}"
+        raise DataError(f"{key}: {ref} {what}") from None
+    return _parts(loaded, ref, key)
+
+
+def _parts(loaded: Any, where: str, key: str) -> dict[str, Table]:
+    """The tables of a `Dataset` or a `DatasetDict`."""
+    if not isinstance(loaded, Mapping):
+        return {"train": _table(loaded, where, key)}
+    if len(loaded) == 1:
+        return {"train": _table(next(iter(loaded.values())), where, key)}
+    found: dict[str, Table] = {}
+    for name, split in loaded.items():
+        part = _ALIASES.get(name, name)
+        if part in PARTS and part not in found:  # others, such as `unsupervised`, hold nothing to learn from
+            found[part] = _table(split, f"{where} ({name})", key)
+    if "train" not in found:
+        raise DataError(f"{key}: {where} has no split called train, only {', '.join(loaded)}; give one table")
+    return {part: found[part] for part in PARTS if part in found}
+
+
+def _table(split: Any, where: str, key: str) -> Table:
+    if len(split) == 0:
+        raise DataError(f"{key}: {where} has no rows")
+    columns = from_arrow(split.with_format("arrow")[:])
+    for name, feature in split.features.items():
+        names = getattr(feature, "names", None)
+        # A number that stands for a class is given its name, as people know it; -1 is "not labelled".
+        if names and all(value is None or isinstance(value, int) for value in columns[name]):
+            columns[name] = [names[v] if v is not None and v >= 0 else None for v in columns[name]]
+    return Table(key, where, columns)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "…"

@@ -1,0 +1,76 @@
+"""The user's rows in their three parts, and what the data layer asks of a task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from autoft.spec import DataSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The user's rows in their three parts, with the task's columns only, in a fixed order.
+
+    Attributes:
+        train: Rows to train on.
+        validation: Rows that choose the winner.
+        test: Rows that score it, once.
+        fingerprint: Changes when any of the rows does.
+        notes: What was done to the rows that their owner should know, a line each: rows dropped, say. It is
+            for the screen, and is not written to disk.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+class DataRules(Protocol):
+    """The part of a task that says what its data have to look like; see `autoft.tasks.Task`."""
+
+    def columns(self, data: DataSpec) -> tuple[str, ...]:
+        """Columns that the table has to have; those that may not be empty."""
+
+    def stratify(self, data: DataSpec) -> str | None:
+        """Column whose values every split should hold in the same shares, if there is one."""
+
+    def problems(self, splits: Splits, data: DataSpec) -> list[str]:
+        """Everything that makes the data unfit, one line each."""
+
+
+def frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """A data frame whose texts are plain `str` objects, whatever pandas' own default for them is."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            name: pd.Series(values, dtype=object if any(isinstance(v, str) for v in values) or not values else None)
+            for name, values in columns.items()
+        }
+    )
+
+
+def fingerprint(parts: Mapping[str, pd.DataFrame]) -> str:
+    """SHA-256 over names, columns, types and values of the parts, in hexadecimal.
+
+    The same on every machine and in every process; independent of the format that the rows came in.
+    """
+    digest = hashlib.sha256()
+    for part in PARTS:
+        rows = parts[part]
+        # JSON tells 1 from "1" and from 1.0, and marks where a value ends.
+        digest.update(json.dumps([part, len(rows), [str(name) for name in rows.columns]]).encode())
+        for name in rows.columns:
+            digest.update(json.dumps(rows[name].tolist()).encode())
+    return digest.hexdigest()

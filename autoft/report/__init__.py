@@ -1,0 +1,10 @@
+"""The answer of a search: statistics on the test rows, `report.json`, and `report.md` for a person.
+
+The report knows the records of a search, never its engine.
+"""
+
+from autoft.report.interval import bootstrap_interval
+from autoft.report.markdown import render
+from autoft.report.summary import build, write
+
+__all__ = ["bootstrap_interval", "build", "render", "write"]

@@ -1,0 +1,81 @@
+"""Bootstrap confidence interval of a metric over the rows of the test set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
+    metric: Callable[[Any, Any], float],
+    scores: NDArray[Any],
+    targets: Sequence[Any] | NDArray[Any],
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The percentile interval of `metric` when the test rows are drawn again with replacement.
+
+    It says how far the score would move with another test set of the same size and kind; it knows nothing
+    of the choice of the winner or of the training seed. See Efron and Tibshirani, An Introduction
+    to the Bootstrap (1993), chapter 13.
+
+    A resample for which the metric is undefined (it raises ValueError, or gives NaN or infinity, as
+    where a rare class is missing) is left out. With one row, or rows that are all alike, both ends
+    are the score itself.
+
+    Args:
+        metric: Gives the score of some rows from their scores and targets.
+        scores: Shape (n, …), the model's output for each row.
+        targets: The n targets.
+        resamples: How often the rows are drawn again.
+        seed: Seed of the draws.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; (nan, nan) where the metric is undefined for half of the resamples or more.
+
+    Raises:
+        ValueError: There are no rows, their numbers differ, or `resamples` or `level` make no sense.
+    """
+    rows = len(scores)
+    if rows == 0 or rows != len(targets):
+        raise ValueError(f"{rows} scores don't fit {len(targets)} targets")
+    if resamples < 1 or not 0 < level < 1:
+        raise ValueError(f"can't take {resamples} resamples at level {level}")
+    scores, targets = _indexable(scores), _indexable(targets)
+    random = np.random.default_rng(seed)
+    found = np.empty(resamples)
+    # Rows are drawn in chunks: drawing all at once would hold every index of every resample.
+    chunk = max(1, 4_000_000 // rows)
+    for start in range(0, resamples, chunk):
+        drawn = random.integers(rows, size=(min(chunk, resamples - start), rows))
+        for i, index in enumerate(drawn, start):
+            found[i] = _value(metric, scores[index], targets[index])
+    found = found[np.isfinite(found)]
+    if len(found) * 2 <= resamples:
+        return math.nan, math.nan
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _value(metric: Callable[[Any, Any], float], scores: NDArray[Any], targets: NDArray[Any]) -> float:
+    try:
+        return float(metric(scores, targets))
+    except ValueError:
+        return math.nan
+
+
+def _indexable(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+    """`values` as an array with one entry for each row; rows of unequal length stay the objects they are."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        array = np.empty(len(values), dtype=object)
+        for i, value in enumerate(values):
+            array[i] = value
+        return array

@@ -1,0 +1,219 @@
+"""The decisions of a search: which trial runs next, who goes on, who waits, when it is over.
+
+It knows neither Ray nor torch nor the clock. Whoever drives it (the Tune adapters, or a simulation)
+asks `next`, tells what happened, and obeys the decision that comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from autoft.records import Report, TrialConfig, TrialState
+from autoft.space import Space
+from autoft.study.halving import Halving
+from autoft.study.ledger import Ledger
+from autoft.study.sampling import draw
+
+_ATTEMPTS = 40  # draws for a configuration that is new
+
+
+class Decision(StrEnum):
+    """What a trial does after a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+
+
+class Core:
+    """One search.
+
+    Args:
+        ledger: Where everything is taken down; trials that it holds open are gone on with.
+        space: What is searched.
+        halving: The rungs; one without rungs never pauses a trial.
+        sampler: Name of the sampler.
+        seed: Seed of the search.
+        workers: Trials at once.
+        trials: Number of trials to start in all, None for as many as time allows.
+        start: Points of the space to try first; those outside of it are left out.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        space: Space,
+        halving: Halving,
+        *,
+        sampler: str,
+        seed: int,
+        workers: int,
+        trials: int | None,
+        start: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._ledger = ledger
+        self._space = space
+        self._halving = halving
+        self._sampler = sampler
+        self._seed = seed
+        self._workers = workers
+        self._trials = trials
+        self._start = [
+            (str(point.get("model", space.models[0])), params)
+            for point in start
+            if (params := space.params(point)) is not None
+        ]
+        self._running: set[int] = set()
+        self._restart: list[int] = []
+        self._draining = False
+        self._closed = ""
+        self._readmit()
+
+    @property
+    def workers(self) -> int:
+        """Trials at once."""
+        return self._workers
+
+    @property
+    def running(self) -> frozenset[int]:
+        """Numbers of the trials that hold a worker."""
+        return frozenset(self._running)
+
+    @property
+    def closed(self) -> str:
+        """Why nothing is trained any more; empty while the search goes on."""
+        return self._closed
+
+    @property
+    def done(self) -> bool:
+        """Nothing runs, and nothing will."""
+        return not self._running and self._waiting() is None and not self._may_start()
+
+    def next(self) -> int | None:
+        """The number of the trial to run now, taken as running from here on; None where a worker has to wait.
+
+        A number that was handed out before means a paused trial that goes on.
+        """
+        if len(self._running) >= self._workers:
+            return None
+        number = self._waiting()
+        if number is not None:
+            if number in self._restart:
+                self._restart.remove(number)
+            else:
+                self._halving.leave(number)
+        elif self._may_start():
+            number = self._draw()
+        if number is not None:
+            self._running.add(number)
+        return number
+
+    def config(self, number: int) -> TrialConfig:
+        """What a trial trains."""
+        return self._ledger.records()[number].config
+
+    def report(self, number: int, report: Report) -> Decision:
+        """Takes down a finite report and decides on the trial."""
+        new = self._ledger.report(number, report)
+        goes_on = True
+        if new and self._halving.is_rung(report.samples):
+            goes_on = self._halving.record(number, report.samples, self._gain(report))
+        return self._settle(number, goes_on=goes_on and not self._closed)
+
+    def beat(self, number: int) -> Decision:
+        """A sign of life between two reports."""
+        return self._settle(number, goes_on=not self._closed)
+
+    def complete(self, number: int, reason: str) -> None:
+        """The trial was trained to its end."""
+        self._leave(number)
+        self._ledger.complete(number, reason)
+
+    def fail(self, number: int, reason: str) -> None:
+        """The trial broke."""
+        self._leave(number)
+        self._ledger.fail(number, reason)
+
+    def drain(self) -> None:
+        """No new trials from here on; those that lead go on to their end."""
+        self._draining = True
+
+    def close(self, reason: str) -> None:
+        """Nothing is trained from here on: every running trial is paused at its next sign of life."""
+        self._closed = self._closed or reason
+
+    def settle(self) -> None:
+        """Ends the trials that are still open, once the search is done."""
+        for record in self._ledger.records():
+            if record.state is TrialState.OPEN:
+                seen = f"at {record.samples:,} samples" if record.reports else "before its first report"
+                why = f"{self._closed} {seen}" if self._closed else f"not among the best 1/{self._halving.eta} {seen}"
+                self._ledger.prune(record.number, why)
+
+    def _gain(self, report: Report) -> tuple[float, float]:
+        # Early on many trials are equal, all at the majority's accuracy; the loss tells them apart.
+        return self._ledger.search.direction.gain(report.value), -report.metrics.get("loss", 0.0)
+
+    def _settle(self, number: int, *, goes_on: bool) -> Decision:
+        if goes_on:
+            return Decision.CONTINUE
+        self._running.discard(number)
+        return Decision.PAUSE
+
+    def _leave(self, number: int) -> None:
+        self._running.discard(number)
+        self._halving.leave(number)
+
+    def _waiting(self) -> int | None:
+        if self._closed:
+            return None
+        if self._restart:
+            return self._restart[0]
+        return self._halving.promotable(last_call=not self._may_start())
+
+    def _may_start(self) -> bool:
+        if self._closed or self._draining:
+            return False
+        count = len(self._ledger.records())
+        return count < self._space.size and (self._trials is None or count < self._trials)
+
+    def _draw(self) -> int | None:
+        """Starts a trial with a configuration that none had before; None where no new one is found."""
+        number = len(self._ledger.records())
+        tried = {record.config for record in self._ledger.records()}
+        points = self._start[number : number + 1] if number < len(self._start) else self._draws(number)
+        for model, params in points:
+            config = self._space.config(model, params)
+            if config not in tried:
+                return self._ledger.add(config, params, self._space.distributions(model))
+        self._draining = True
+        return None
+
+    def _draws(self, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        history = self._ledger.history()
+        for attempt in range(_ATTEMPTS):
+            yield draw(
+                self._space,
+                history,
+                self._ledger.search.direction,
+                # A sampler that is sure of its optimum repeats it; chance finds what is left of the space.
+                sampler=self._sampler if attempt < _ATTEMPTS // 4 else "random",
+                seed=self._seed,
+                number=number,
+                attempt=attempt,
+            )
+
+    def _readmit(self) -> None:
+        """Brings the rungs to where the ledger stands."""
+        for record in self._ledger.records():
+            went_on = True
+            for report in record.reports:
+                if self._halving.is_rung(report.samples):
+                    went_on = self._halving.record(record.number, report.samples, self._gain(report))
+                    if report is not record.reports[-1] and not went_on:
+                        self._halving.leave(record.number)
+            if record.state is not TrialState.OPEN:
+                self._halving.leave(record.number)
+            elif not record.reports or not self._halving.is_rung(record.reports[-1].samples) or went_on:
+                self._restart.append(record.number)

@@ -1,0 +1,105 @@
+"""Draws the next configuration. A pure function of the history, the seed and the trial's number.
+
+The sampler is made anew for every trial, so it has no state that a crash could lose: the same ledger
+gives the same next trial, in the same process or after a restart.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from autoft.records import Direction
+from autoft.space import Space
+
+# What a sampler may look at. TPE's cost grows with it, and the oldest trials say least.
+WINDOW = 1_000
+
+
+def draw(
+    space: Space,
+    history: Sequence[FrozenTrial],
+    direction: Direction,
+    *,
+    sampler: str,
+    seed: int,
+    number: int,
+    attempt: int = 0,
+) -> tuple[str, dict[str, Any]]:
+    """The next configuration to try.
+
+    Args:
+        space: What is searched.
+        history: The trials so far. A paused trial comes as PRUNED with its values, a trial that has not
+            reported yet as RUNNING.
+        direction: Direction of the objective.
+        sampler: `tpe` or `random`.
+        seed: The search's seed.
+        number: The number of the trial to come.
+        attempt: Another one gives another draw.
+
+    Returns:
+        The model, and Optuna's parameters.
+    """
+    study = optuna.create_study(direction=direction.value, sampler=_sampler(sampler, (seed, number, attempt)))
+    study.add_trials(history[-WINDOW:])
+    trial = study.ask()
+    model = trial.suggest_categorical("model", space.models) if len(space.models) > 1 else space.models[0]
+    for name, distribution in space.distributions(str(model)).items():
+        if name != "model":
+            _suggest(trial, name, distribution)
+    return str(model), dict(trial.params)
+
+
+def observation(
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    values: dict[int, float],
+    best: float | None,
+    state: TrialState,
+) -> FrozenTrial:
+    """A trial as a sampler should see it.
+
+    Args:
+        params: Optuna's parameters.
+        distributions: Their distributions.
+        values: The objective by samples seen.
+        best: The final value of a complete trial.
+        state: COMPLETE, PRUNED, FAIL or RUNNING.
+    """
+    if state is TrialState.RUNNING and values:
+        state = TrialState.PRUNED  # paused or half-way: what it has shown so far counts
+    value = best if state is TrialState.COMPLETE else None
+    return optuna.trial.create_trial(
+        state=state, params=params, distributions=distributions, intermediate_values=values, value=value
+    )
+
+
+def _sampler(name: str, entropy: tuple[int, ...]) -> BaseSampler:
+    own = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    if name == "random":
+        return RandomSampler(seed=own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # Searches of a fine-tune are short: after 8 random trials TPE does better than chance. Without
+        # `group`, parameters that only one model has would be drawn independently.
+        return TPESampler(seed=own, n_startup_trials=8, multivariate=True, group=True, constant_liar=True)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
+    match distribution:
+        case optuna.distributions.CategoricalDistribution():
+            trial.suggest_categorical(name, distribution.choices)
+        case optuna.distributions.IntDistribution():
+            trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        case optuna.distributions.FloatDistribution():
+            trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+        case _:
+            raise TypeError(f"{name}: no way to draw from {distribution!r}")

@@ -1,0 +1,270 @@
+"""The thread that keeps MLflow up to date with the ledger, and the two calls that end its work.
+
+Nothing that the search does waits for MLflow: `start` returns at once, and an MLflow that is down, slow or
+full shows up in `problem` and nowhere else. Each pass compares all records with what MLflow has, so one
+good pass makes up for every one that failed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoft.errors import TrackingError
+from autoft.records import SearchRecord, TrialRecord
+from autoft.tracking import description, projection
+from autoft.tracking.target import Target, connect, explain
+
+if TYPE_CHECKING:
+    from autoft.tracking.publish import Published
+    from autoft.tracking.runs import Runs
+
+_LONGEST_WAIT = 60.0  # seconds between two tries while MLflow is away
+_LOCK_TIMEOUT = 120.0  # seconds that `finish` waits for a pass under way
+
+
+class Mirror:
+    """Shows a search in MLflow.
+
+    Args:
+        search: The search.
+        target: Where to show it.
+        records: Gives the ledger's trials at any time, from any thread.
+        blocks: Number of blocks of each model by its reference, where known; a depth of all of them is
+            shown as `all`.
+        interval: Seconds between two passes.
+        describe_every: Seconds between two updates of the search's description.
+    """
+
+    def __init__(
+        self,
+        search: SearchRecord,
+        target: Target,
+        records: Callable[[], tuple[TrialRecord, ...]],
+        *,
+        blocks: Mapping[str, int] | None = None,
+        interval: float = 3.0,
+        describe_every: float = 15.0,
+    ) -> None:
+        self.problem: str | None = None
+        """Why MLflow is behind, in one line; None while it is up to date."""
+        self._search = search
+        self._target = target
+        self._records = records
+        self._blocks = dict(blocks or {})
+        self._interval = interval
+        self._describe_every = describe_every
+        self._described = float("-inf")
+        self._client: Any = None
+        self._runs: Runs | None = None
+        self._live = False
+        self._finished = False
+        self._last_status: str | None = None
+        self._refused: Exception | None = None  # the first trial that MLflow refused in the last pass
+        self._thread: threading.Thread | None = None
+        self._pass_lock = threading.Lock()  # held while talking to MLflow
+        self._state = threading.Condition()  # guards what follows
+        self._asked = 0  # flushes asked for
+        self._tried = 0  # … seen by a pass that has ended
+        self._done = 0  # … seen by a pass that went well
+        self._stopping = False
+
+    def start(self) -> None:
+        """Begin, and return at once; MLflow is not even imported on the caller's thread."""
+        self._live, self._finished, self._last_status = True, False, None
+        self._ensure_thread()
+
+    def flush(self, timeout: float) -> bool:
+        """Bring MLflow up to date with the ledger as it is now, trying again until `timeout` seconds have passed.
+
+        Works without `start`, too.
+
+        Returns:
+            Whether MLflow is up to date; `problem` says why not.
+        """
+        deadline = time.monotonic() + timeout
+        self._ensure_thread()
+        with self._state:
+            while (left := deadline - time.monotonic()) > 0:
+                self._asked += 1
+                ticket = self._asked
+                self._state.notify_all()
+                self._state.wait_for(lambda ticket=ticket: self._tried >= ticket, left)  # type: ignore[misc]
+                if self._done >= ticket:
+                    return True
+                self._state.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+        if self.problem is None:
+            self.problem = f"MLflow at {self._target.public_uri} has not answered yet"
+        return False
+
+    def stop(self, status: str | None = None, timeout: float = 10.0) -> bool:
+        """End the thread after a last pass, which may take `timeout` seconds.
+
+        Args:
+            status: The parent run's last status, such as `KILLED` for a search that was interrupted; None
+                leaves it as it is.
+            timeout: Seconds to wait at most; 0 doesn't wait.
+
+        Returns:
+            Whether MLflow is up to date.
+        """
+        self._live, self._last_status = False, status
+        done = self.flush(timeout) if self._thread and timeout > 0 else False
+        with self._state:
+            self._stopping = True
+            self._state.notify_all()
+        if self._thread and done:
+            self._thread.join(timeout)
+        return done
+
+    def finish(  # noqa: PLR0917 - in the order in which one says it
+        self,
+        report: Mapping[str, Any],
+        model_dir: Path | None,
+        model_name: str | None,
+        pipeline: str,
+        artifacts: Sequence[Path] = (),
+        status: str = "FINISHED",
+    ) -> Published:
+        """Bring MLflow up to date, publish the result on the parent run, and end the thread.
+
+        May be called again after it failed, also from another process: nothing is logged twice.
+
+        Args:
+            report: The final report, as in report.json.
+            model_dir: Folder with the winner's weights and tokenizer; None where there is no winner.
+            model_name: Name in the model registry; None registers nothing.
+            pipeline: Name of the `transformers` pipeline that the model is for.
+            artifacts: Files to keep with the parent run.
+            status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
+
+        Returns:
+            Where everything is.
+
+        Raises:
+            TrackingError: MLflow could not be reached or refused; `finish` can be called again later.
+        """
+        from autoft.tracking.publish import publish
+
+        self._live = False
+        if not self._pass_lock.acquire(timeout=_LOCK_TIMEOUT):
+            raise TrackingError(self.problem or f"MLflow at {self._target.public_uri} does not answer")
+        try:
+            records = self._records()
+            runs = self._bring_up(records)
+            published = publish(
+                runs,
+                self._search,
+                self._target,
+                records,
+                report,
+                model_dir=model_dir,
+                model_name=model_name,
+                pipeline=pipeline,
+                artifacts=artifacts,
+            )
+            usage = ""
+            if report.get("winner"):
+                usage = description.usage(self._search.name, pipeline, published.model_name, published.tracking_uri)
+            text = description.describe(self._search, records, self._blocks, runs.links, report=report, usage=usage)
+            runs.set_parent({projection.NOTE: text})
+            runs.set_status(runs.parent, status, _end(records, self._search))
+            self._finished = True
+            self.problem = explain(self._refused, self._target) if self._refused else None
+        except Exception as error:
+            self._runs = None
+            self.problem = explain(error, self._target)
+            raise TrackingError(self.problem) from error
+        finally:
+            self._pass_lock.release()
+        self.stop(timeout=0)
+        return published
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._stopping = False
+            self._thread = threading.Thread(target=self._loop, name="autoft-mlflow", daemon=True)
+            self._thread.start()
+
+    def _loop(self) -> None:
+        failures = 0
+        while True:
+            with self._state:
+                if self._stopping:
+                    return
+                ticket = self._asked
+            good = self._pass(full=ticket > self._done)
+            failures = 0 if good else failures + 1
+            with self._state:
+                self._tried = ticket
+                if good:
+                    self._done = ticket
+                self._state.notify_all()
+                wait = self._interval if good else min(_LONGEST_WAIT, self._interval * 2 ** min(failures, 10))
+                self._state.wait_for(lambda: self._stopping or self._asked > self._tried, wait)
+
+    def _pass(self, full: bool) -> bool:
+        with self._pass_lock:
+            try:
+                if full:
+                    self._runs = None  # look again: a create call thought lost may have arrived since
+                records = self._records()
+                runs = self._bring_up(records)
+                if not self._finished:
+                    self._tell(runs, records, full)
+                if self._refused:
+                    raise self._refused
+            except Exception as error:  # MLflow is a window: whatever is wrong with it must not stop the search
+                self._runs = None
+                self.problem = explain(error, self._target)
+                return False
+            self.problem = None
+            return True
+
+    def _bring_up(self, records: Sequence[TrialRecord]) -> Runs:
+        from autoft.tracking.runs import Runs
+
+        if self._client is None:
+            self._client = connect(self._target)
+        from mlflow.exceptions import MlflowException
+
+        runs = self._runs
+        if runs is None:
+            runs = Runs(self._client, self._target, self._search, self._blocks)
+            runs.find()
+        if self._live:
+            runs.set_status(runs.parent, "RUNNING", None)
+        self._refused = None
+        for record in records:
+            try:
+                runs.bring_up(record)
+            except MlflowException as error:
+                if error.get_http_status_code() >= 500:  # MLflow is not there; the next trial would fare no better
+                    raise
+                self._refused = self._refused or error  # this trial only; it must not hold up the others
+        self._runs = runs
+        return runs
+
+    def _tell(self, runs: Runs, records: Sequence[TrialRecord], full: bool) -> None:
+        now = time.monotonic()
+        # Finished earlier, by this process or another: the final words stand.
+        told = not self._live and runs.parent.status != "RUNNING"
+        if not told and (full or now - self._described >= self._describe_every):
+            text = description.describe(self._search, records, self._blocks, runs.links)
+            runs.set_parent({projection.NOTE: text})
+            self._described = now
+        if self._last_status is not None:
+            runs.set_status(runs.parent, self._last_status, _end(records, self._search))
+
+
+def _end(records: Sequence[TrialRecord], search: SearchRecord) -> float:
+    # From the records, not from the clock: a search that is shown later ended when it ended.
+    times = [record.finished for record in records if record.finished is not None]
+    times += [report.time for record in records for report in record.reports[-1:]]
+    with suppress(ValueError):
+        return max(times)
+    return search.started

@@ -1,0 +1,90 @@
+"""From the checkpoints of a trial to a model folder that transformers opens, and nothing left over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoft.errors import SearchError
+from autoft.training import checkpoint, models
+
+if TYPE_CHECKING:
+    from autoft.records import TrialConfig
+    from autoft.training.job import Job
+
+CARD = "autoft.json"
+FORMAT = 1
+
+
+def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra: Mapping[str, Any]) -> None:
+    """Saves the best weights of a trial as a model that `from_pretrained` and `transformers.pipeline` open.
+
+    Beside the model lies `autoft.json` with the task, `meta`, the configuration and `extra`. A folder that is
+    already in `target` is replaced once the new one is whole.
+
+    Args:
+        job: What the trial was part of.
+        config: Of the trial.
+        checkpoints: The folder that the trial was saved to.
+        target: The folder to be made.
+        extra: More to be remembered with the model; plain data.
+
+    Raises:
+        SearchError: None of the trial's checkpoints is whole.
+    """
+    from autoft.training import rng, weights
+
+    found = checkpoint.load_latest(checkpoints)
+    if found is None or not found.state["reports"]:
+        raise SearchError(f"{checkpoints}: no whole checkpoint with an evaluated model; the trial has to run again")
+    models.quiet()
+    path = str(models.resolve(config.model))
+    tokenizer: Any = models.load_tokenizer(path)
+    with rng.isolated():
+        model: Any = job.task.build(path, job.meta, config)
+    weights.load(model, weights.best(found))
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    length = models.usable_length(model, tokenizer, config.max_length)
+    tokenizer.model_max_length = length  # so that `truncation=True` cuts where training did
+    card = {
+        "format": FORMAT,
+        "task": job.task.name,
+        "meta": dict(job.meta),
+        "config": config.as_dict(),
+        "max_length": length,
+        "extra": dict(extra),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".writing-{target.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
+        _replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def keep_best(folder: Path) -> None:
+    """Drops all but the best weights and the state of a trial that will not be trained any further."""
+    from autoft.training import weights
+
+    found = checkpoint.load_latest(folder)
+    if found is None or found.groups == ("best",):
+        return
+    checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
+
+
+def _replace(new: Path, target: Path) -> None:
+    old = target.with_name(f".old-{target.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,186 @@
+"""Finding a pretrained model, and saying in one line why it can't be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoft import assets
+from autoft.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ASSET = assets.PREFIX
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+)
+_HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A pretrained model that can be fine-tuned.
+
+    Attributes:
+        ref: As the user wrote it.
+        name: Short name for people.
+        path: Its folder on this machine.
+        blocks: Number of blocks that can be frozen one by one.
+        size: Bytes of weights.
+    """
+
+    ref: str
+    name: str
+    path: str
+    blocks: int
+    size: int
+
+
+def short_name(ref: str) -> str:
+    """The part of a reference that people call the model by: `asset:a` → `a`, `org/b` → `b`, `x/y/c` → `c`."""
+    if ref.startswith(ASSET):
+        return ref.removeprefix(ASSET)
+    folder = Path(ref).expanduser()
+    return (folder.resolve() if folder.is_dir() else folder).name
+
+
+def resolve(ref: str) -> Path:
+    """The folder of a model on this machine; fetched first where it isn't here yet.
+
+    Args:
+        ref: A folder, `asset:NAME`, or the id of a model on the hub.
+
+    Raises:
+        ModelError: One line that says why there is no such folder.
+    """
+    if ref.startswith(ASSET):
+        return assets.fetch(ref.removeprefix(ASSET), "model")
+    folder = Path(ref).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    return _download(ref)
+
+
+def inspect(ref: str) -> ModelInfo:
+    """Finds a model and checks that it can be fine-tuned safely, without loading its weights.
+
+    Raises:
+        ModelError: It can't be found, or lacks something, or would run code of its own.
+    """
+    from transformers import AutoConfig
+
+    quiet()
+    folder = resolve(ref)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model {ref}: {folder} has no config.json; give the folder that save_pretrained wrote")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        old = " (only .bin files, which can hide code, are there)" if any(folder.glob("*.bin")) else ""
+        raise ModelError(
+            f"model {ref}: no safetensors weights{old}; convert it once on a machine where you trust it: "
+            f"load it with transformers, then save_pretrained(folder) and use that folder"
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(f"model {ref}: {folder} has no tokenizer; save it there with tokenizer.save_pretrained")
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        load_tokenizer(folder)
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        if "custom code" in str(error):
+            raise ModelError(
+                f"model {ref}: needs code of its own, which autoft never runs; choose a model that transformers knows"
+            ) from None
+        raise ModelError(f"model {ref}: can't be opened: {_line(error)}") from None
+    # ALBERT runs one shared block many times, so there are only as many blocks as groups to freeze.
+    blocks = getattr(config, "num_hidden_groups", None) or getattr(config, "num_hidden_layers", None)
+    if not isinstance(blocks, int):
+        raise ModelError(f"model {ref}: {config.model_type} is not a stack of blocks; choose another model")
+    return ModelInfo(ref, short_name(ref), str(folder), blocks, sum(path.stat().st_size for path in weights))
+
+
+def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model; one that knows no padding pads with its end-of-text token.
+
+    Raises:
+        ValueError: It has no token to pad with.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ValueError("its tokenizer has no padding token")
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def usable_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """`max_length`, or fewer tokens where the model has no positions for as many."""
+    import torch
+
+    limits = [max_length, int(tokenizer.model_max_length)]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding) and module.num_embeddings == positions:
+            # RoBERTa and its like count positions from the one after the padding index.
+            limits.append(module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1))
+    return min(limits)
+
+
+def quiet() -> None:
+    """Keeps transformers' load reports and progress bars off the screen, in this process."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _download(ref: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    known = ", ".join(f"{ASSET}{name}" for name in assets.names("model"))
+    disable_progress_bars()
+    try:
+        # Nothing below the top folder is needed: those are copies in other formats.
+        return Path(snapshot_download(ref, allow_patterns=list(_HUB_FILES), ignore_patterns=["*/*"]))
+    except HFValidationError:
+        raise ModelError(
+            f"model {ref}: neither a folder nor an id on the hub; give a folder, or one of {known}"
+        ) from None
+    except GatedRepoError:
+        raise ModelError(
+            f"model {ref}: its owner asks for your consent; accept the terms on its page, then run `hf auth login`"
+        ) from None
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"model {ref}: neither a folder nor a model that the hub shows you; check the name, or use one of {known}"
+        ) from None
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        raise ModelError(
+            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached; "
+            f"give a folder, or one of {known}"
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(f"model {ref}: the download failed: {_line(error)}; try again") from None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:199]}…"

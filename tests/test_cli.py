@@ -1,0 +1,540 @@
+"""The command line: what it says, where it says it, and the code that it leaves with."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from autoft.cli import app as cli
+from autoft.cli import options
+from autoft.cli.final import final
+from autoft.cli.lines import Lines
+from autoft.cli.screen import Screen, view
+from autoft.errors import InputError, Interrupted, SearchError, SpecError
+from autoft.records import Direction, Report, SearchRecord, Snapshot, TrialConfig, TrialRecord, TrialState
+from autoft.report import build
+
+COMMANDS = ("search", "check", "resume", "show", "predict", "ui", "tasks", "assets")
+HEAVY = ("torch", "transformers", "pandas", "numpy", "optuna", "ray", "mlflow", "sklearn", "datasets")
+TINY, LARGE = "asset:bert-tiny", "asset:minilm-l6"
+
+
+def run(*arguments: str) -> int:
+    """The exit code of `autoft` with these arguments, in this process."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    code = left.value.code
+    return int(code) if code is not None else 0
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+
+
+# --- help, and what it costs ---
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys\nfrom autoft.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit as left: assert not left.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_examples_that_it_understands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help") == 0
+    said = plain(capsys.readouterr().out)
+    assert "Examples:" in said
+    examples = re.findall(rf"autoft {command}\b[^\n]*", said)
+    known = set(re.findall(r"--[a-z][a-z-]+", said[said.index("Options") :]))
+    assert examples
+    for example in examples:
+        assert set(re.findall(r"--[a-z][a-z-]+", example)) <= known
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 2
+    captured = capsys.readouterr()
+    assert all(command in captured.out + captured.err for command in COMMANDS)
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["tasks", "text-clasification"],
+            "error: task: there is no task 'text-clasification', did you mean text-classification?",
+        ),
+        (["predict", "x", "a text", "--out", "a.txt"], "error: --out a.txt: the ending has to be .csv or .jsonl"),
+        (["predict", "x", "a text", "--data", "a.csv"], "error: --data: texts are given as well; keep one of the two"),
+        (["check", "gone.yaml"], "error: gone.yaml: there is no such file"),
+        (
+            ["check", "--task", "text-classification"],
+            "error: data: missing; say where the data are, for example `data: reviews.csv`",
+        ),
+        (["search", "--set", "epochs"], "error: --set epochs: not KEY=VALUE, as in --set space.learning_rate=3e-5"),
+        (
+            ["check", "--task", "text-classification", "--data", "a.csv", "--budget", "soon"],
+            "error: search.budget: 'soon' is no duration; write for example 90s, 10m or 1h30m",
+        ),
+        (
+            ["check", "--task", "text-classification", "--data", "a.csv", "--set", "space.learning_rte=1e-4"],
+            "error: space.learning_rte: unknown key, did you mean learning_rate?",
+        ),
+        (
+            ["ui", "nothing", "--runs", "nowhere"],
+            "error: there is no search 'nothing' in nowhere; `autoft show --all` lists them",
+        ),
+        (
+            ["ui", "--runs", "nowhere"],
+            "error: --runs nowhere: there is no such folder, so there are no searches to show",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [line]
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["serch"], ["search", "--modle", "x"], ["search", "--trials", "many"]])
+def test_an_unknown_word_on_the_command_line_is_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize("command", [["show", "nothing"], ["resume", "nothing"], ["predict", "nothing", "a text"]])
+def test_a_search_that_is_not_there_is_named(
+    command: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "nothing" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (InputError("a: wrong", "b: wrong"), 2, ["error: a: wrong", "error: b: wrong"]),
+        (SearchError("no trial gave a model"), 1, ["error: no trial gave a model"]),
+        (Interrupted("stopped; go on with: autoft resume x"), 130, ["stopped; go on with: autoft resume x"]),
+        (KeyboardInterrupt(), 130, ["stopped"]),
+    ],
+)
+def test_every_error_has_its_code(
+    error: BaseException,
+    code: int,
+    lines: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fails)
+    assert run() == code
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_bug_is_one_line_and_its_details_are_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(**_: Any) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr(cli, "app", fails)
+    assert run() == 1
+    line, hint = capsys.readouterr().err.splitlines()
+    found = re.fullmatch(r"error: unexpected RuntimeError: first line; the details are in (.+)", line)
+    assert found is not None
+    details = Path(found[1])
+    try:
+        assert "Traceback" in details.read_text() and "second line" in details.read_text()
+    finally:
+        details.unlink()
+    assert "AUTOFT_DEBUG" in hint
+    monkeypatch.setenv("AUTOFT_DEBUG", "1")
+    assert run() == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    command = f"{sys.executable} -c 'from autoft.cli import main; main()' tasks --json"
+    done = subprocess.run(["bash", "-c", f"{command} | head -c 1"], capture_output=True, text=True, check=True)
+    assert done.stdout == "["
+    assert "Traceback" not in done.stderr
+
+
+# --- options ---
+
+
+def test_only_what_the_user_gave_is_passed_on() -> None:
+    assert options.given(None, task="t", budget=None, clean=False) == {"task": "t", "clean": False}
+
+
+def test_any_entry_of_the_spec_can_be_set() -> None:
+    settings = ["space.learning_rate={low: 1e-5, high: 1e-3}", "space.epochs=[1, 2]", "search.eta=4", "data.limit=50"]
+    assert options.given(settings, data="a.csv") == {
+        "data": "a.csv",
+        "limit": 50,
+        "space": {"learning_rate": {"low": 1e-5, "high": 1e-3}, "epochs": [1, 2]},
+        "search": {"eta": 4},
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["=1"], ["a..b=1"], ["a"], ["space.epochs=1", "space.epochs=2"], ["task.x=1"], ["space=[", "a"], ["data.limt=5"]],
+)
+def test_a_setting_that_makes_no_sense_is_refused(settings: list[str]) -> None:
+    with pytest.raises(SpecError, match="--set"):
+        options.given(settings, task="t")
+
+
+def test_options_reach_the_spec_before_the_file(tmp_path: Path) -> None:
+    from autoft import api
+
+    file = tmp_path / "mine.yaml"
+    file.write_text("task: text-classification\ndata: {source: a.csv, text: t}\nsearch: {trials: 3, eta: 2}\n")
+    given = options.given(["data.limit=50", "search.patience=2", "space.epochs=2"], trials=9, label="y")
+    spec = api.make_spec(file, **given)
+    assert (spec.name, spec.data.source, spec.data.text, spec.data.label) == ("mine", "a.csv", "t", "y")
+    assert (spec.data.limit, spec.search.trials, spec.search.eta, spec.search.patience) == (50, 9, 2, 2)
+    assert list(spec.space) == ["epochs"]
+
+
+# --- lists ---
+
+
+def test_tasks_and_assets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tasks") == 0
+    assert "text-classification" in capsys.readouterr().out
+    assert run("tasks", "text-classification", "--json") == 0
+    (task,) = json.loads(capsys.readouterr().out)
+    assert task["name"] == "text-classification" and task["metrics"]["loss"] == "minimize"
+    assert run("assets", "--json") == 0
+    assert {asset["name"] for asset in json.loads(capsys.readouterr().out)} >= {"bert-tiny", "tweets"}
+    assert run("assets") == 0
+    said = capsys.readouterr().out
+    assert "asset:tweets" in said and "MIT" in said
+
+
+def test_an_empty_folder_of_runs_says_how_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "--all", "--runs", str(tmp_path)) == 0
+    assert "autoft search" in capsys.readouterr().out
+    assert run("show", "--json", "--runs", str(tmp_path)) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+# --- screens ---
+
+
+def trial(
+    number: int, *values: float, state: TrialState = TrialState.OPEN, reason: str = "", **config: Any
+) -> TrialRecord:
+    recipe = {"model": LARGE, "learning_rate": 3e-5, "batch_size": 16, "epochs": 2, "freeze_depth": 0, **config}
+    reports = tuple(
+        Report(100 * 3**i, value, {"accuracy": value}, 0.4, 2.0 * (i + 1), 1e9 + i) for i, value in enumerate(values)
+    )
+    finished = None if state is TrialState.OPEN else 1e9 + number
+    return TrialRecord(number, TrialConfig(**recipe), state, reports, reason, 1e9, finished)
+
+
+def snapshot(*trials: TrialRecord, running: dict[int, int] | None = None, **more: Any) -> Snapshot:
+    values = {"planned": 8, "elapsed": 75.0, "budget": 600.0, "blocks": {LARGE: 6, TINY: 2}, **more}
+    horizons = {trial.number: 1000 for trial in trials}
+    return Snapshot(
+        "demo", "searching", "accuracy", Direction.MAXIMIZE, trials, running or {}, horizons=horizons, **values
+    )
+
+
+def shown(snapshot: Snapshot, width: int = 130, height: int = 40) -> list[str]:
+    console = Console(width=width, height=height, file=io.StringIO(), record=True, highlight=False)
+    console.print(view(snapshot, width, height))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+BUSY = snapshot(
+    trial(0, 0.70, 0.80, state=TrialState.COMPLETE, reason="horizon"),
+    trial(1, 0.60, state=TrialState.PRUNED, reason="not among the best third at 100 samples"),
+    trial(2, 0.75, freeze_depth=6),
+    trial(3, 0.99, state=TrialState.FAILED, reason="diverged: the loss is not finite"),
+    trial(4, 0.72, model=TINY, freeze_depth=2, learning_rate=1.5e-4),
+    trial(5),
+    running={4: 250, 5: 16},
+)
+
+
+def test_the_screen_shows_what_trains_first_then_the_best_and_the_failed_last() -> None:
+    lines = shown(BUSY)
+    rows = [line.split() for line in lines if re.match(r"\s*\d+  ", line)]
+    assert [int(row[0]) for row in rows] == [4, 5, 0, 2, 1, 3]
+    assert rows[0][1:6] == ["bert-tiny", "1.5e-4", "16", "2", "all"]
+    assert rows[3][5] == "all" and rows[2][5] == "0"
+    assert rows[3][-1] == "paused" and rows[0][-1] == "training"
+    assert "pruned: not among the best third at 100 samples" in "\n".join(lines)
+    assert "failed: diverged: the loss is not finite" in "\n".join(lines)
+
+
+def test_the_screen_says_how_far_it_is_and_what_is_best() -> None:
+    lines = shown(BUSY)
+    assert lines[0] == "demo  searching  1 min 15 s used, 8 min 45 s left"
+    assert lines[1] == "3 of 8 trials done, 2 training, 1 failed"
+    assert lines[2] == "best so far: validation accuracy 0.8000 by #0 (minilm-l6, lr 3e-5, freeze 0)"
+
+
+def test_the_screen_without_bounds_or_trials() -> None:
+    assert shown(snapshot(planned=None, budget=None)) == [
+        "demo  searching  1 min 15 s used",
+        "0 trials done, 0 training",
+        "no trial has been evaluated yet",
+    ]
+
+
+def test_the_time_goes_on_between_two_snapshots() -> None:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(view(BUSY, 100, 40, age=10.0))
+    assert "1 min 25 s used, 8 min 35 s left" in console.export_text()
+
+
+@pytest.mark.parametrize("height", [10, 15, 24, 50])
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("count", [0, 1, 14, 200])
+def test_the_screen_is_never_higher_than_the_terminal(height: int, width: int, count: int) -> None:
+    trials = [trial(i, 0.5 + i / 1000, state=TrialState.PRUNED, reason="long " * 40) for i in range(count)]
+    lines = shown(snapshot(*trials), width, height)
+    assert len(lines) < height
+    assert all(len(line) <= width for line in lines)
+    if count == 200:
+        assert re.fullmatch(r"and \d+ more trials", lines[-1])
+        assert len(lines) >= height - 3  # and it uses the room that there is
+
+
+@pytest.mark.parametrize("width", [80, 99, 100, 110, 140])
+def test_a_long_reason_gives_way_and_the_numbers_do_not(width: int) -> None:
+    reason = "not among the best third at 768 samples " * 3
+    many = [trial(i, 0.4849, state=TrialState.PRUNED, reason=reason, learning_rate=8.8e-5) for i in range(12)]
+    for line in shown(snapshot(*many), width)[-12:]:
+        assert re.match(r" *\d+ +minilm-l6 +8\.8e-5 +16 +2 +0 +\S+ +0\.4849 +pruned: .*…$", line)
+
+
+def test_a_name_with_brackets_is_not_markup() -> None:
+    lines = shown(snapshot(trial(0, 0.5, state=TrialState.FAILED, reason="[bold]odd[/bold] [x", model="org/[red]m")))
+    assert "[red]m" in lines[-1] and "[bold]odd[/bold] [x" in lines[-1]
+
+
+def test_the_live_screen_takes_snapshots_from_any_thread() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=30, color_system=None, _environ={})
+    with Screen(console) as screen:
+        threads = [threading.Thread(target=lambda: [screen(BUSY) for _ in range(200)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        screen(snapshot(trial(0, 0.91), elapsed=100.0))
+    assert "validation accuracy 0.9100 by #0" in out.getvalue()
+
+
+def test_the_live_screen_leaves_the_terminal_as_it_was_after_an_error() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, height=30, _environ={})
+    with pytest.raises(Interrupted), Screen(console):
+        raise Interrupted("stopped")
+    assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h") == 1  # the cursor is back
+
+
+def spoken(*snapshots: Snapshot) -> list[str]:
+    out = io.StringIO()
+    lines = Lines(Console(file=out, width=60, highlight=False), clock=lambda: 0.0)
+    with lines as observer:
+        for each in snapshots:
+            observer(each)
+    return [line[10:] for line in out.getvalue().splitlines()]  # without the time
+
+
+def test_without_a_terminal_each_thing_is_said_once_on_one_line() -> None:
+    recipe = "minilm-l6, lr 3e-5, batch 16, 2 epochs, freeze"
+    assert spoken(BUSY, BUSY, BUSY) == [
+        f"#0 complete at 300 of 1,000 samples, validation accuracy 0.8000 (best so far); {recipe} 0; horizon",
+        f"#1 pruned at 100 of 1,000 samples, validation accuracy 0.6000; {recipe} 0; "
+        "not among the best third at 100 samples",
+        f"#3 failed at 100 of 1,000 samples, validation accuracy 0.9900; {recipe} 0; diverged: the loss is not finite",
+        f"#2 paused at 100 of 1,000 samples, validation accuracy 0.7500; {recipe} all",
+        "demo: searching, 8 min 45 s left",
+    ]
+
+
+def test_a_trial_that_goes_on_is_heard_of_at_its_next_pause_and_at_its_end() -> None:
+    said = spoken(
+        snapshot(trial(0, 0.5), running={0: 150}),
+        snapshot(trial(0, 0.5)),
+        snapshot(trial(0, 0.5), running={0: 200}),
+        snapshot(trial(0, 0.5, 0.6)),
+        snapshot(trial(0, 0.5, 0.6, state=TrialState.PRUNED, reason="the search is over")),
+    )
+    assert [line.split(",")[0] for line in said] == [
+        "demo: searching",
+        "#0 paused at 100 of 1",
+        "#0 paused at 300 of 1",
+        "#0 pruned at 300 of 1",
+    ]
+
+
+def finished(**changes: Any) -> dict[str, Any]:
+    record = SearchRecord("id", "demo", "text-classification", "accuracy", Direction.MAXIMIZE, 1e9)
+    values: dict[str, Any] = {
+        "test": 0.8427,
+        "interval": (0.8102, 0.8718),
+        "test_metrics": {},
+        "baselines": {"majority": {"test": 0.683}, "tfidf": {"test": 0.7904}},
+        "seconds": 412,
+        "model_dir": "runs/demo/model",
+        "rows": {"train": 7, "validation": 2, "test": 2},
+        "models": {LARGE: {"blocks": 6}},
+    }
+    return build(record, BUSY.trials, 0, **{**values, **changes})
+
+
+def final_text(report: dict[str, Any], runs: Path = options.RUNS, width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
+    console.print(final(report, runs))
+    return console.export_text()
+
+
+def test_the_last_screen_has_the_score_the_baselines_and_what_to_do() -> None:
+    said = final_text(finished())
+    assert re.search(r"fine-tuned model +0\.8427 +0\.8102 to 0\.8718", said)
+    assert re.search(r"always the commonest label +0\.6830", said)
+    assert re.search(r"logistic regression on TF-IDF words +0\.7904", said)
+    assert "runs/demo/model" in said
+    assert 'autoft predict demo "a text"' in said
+    assert "autoft ui demo" in said
+    assert "6 in 6 min 52 s: 1 complete, 1 pruned, 2" not in said and "1 complete, 1 pruned, 1 failed" in said
+
+
+def test_the_last_screen_names_the_folder_of_runs_where_it_is_not_the_default() -> None:
+    assert "autoft ui demo --runs 'my runs'" in final_text(finished(), Path("my runs"))
+
+
+def test_the_last_screen_hides_no_note() -> None:
+    assert "note: MLflow does not know of it yet" in final_text(finished(notes=["MLflow does not know of it yet"]))
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_the_last_screen_fits_the_terminal(width: int) -> None:
+    assert all(
+        len(line) <= width for line in final_text(finished(model_dir="runs/" + "long" * 40), width=width).splitlines()
+    )
+
+
+# --- the whole way ---
+
+SPACE = ["space.learning_rate=[1e-3, 3e-3]", "space.batch_size=8", "space.epochs=2", "space.freeze_depth=[0, 1]"]
+
+
+def autoft(*arguments: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from autoft.cli import main; main()", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500, check=False, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path, tiny_data: Any) -> Path:
+    """A folder with `runs/demo`, a search that the command line has run to its end."""
+    folder = tmp_path_factory.mktemp("cli")
+    tiny_data.to_csv(folder / "rows.csv", index=False)
+    settings = [part for setting in SPACE for part in ("--set", setting)]
+    arguments = ["--task", "text-classification", "--data", "rows.csv", "--model", str(tiny_bert), "--clean"]
+    done = autoft(
+        "search", *arguments, *settings, "--trials", "3", "--workers", "1", "--name", "demo", "--json", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)  # nothing else stands on standard output
+    assert report == json.loads((folder / "runs/demo/report.json").read_text())
+    assert re.search(r"^\d\d:\d\d:\d\d  #\d+ (complete|pruned|paused)", done.stderr, flags=re.MULTILINE)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_search_can_be_shown_and_asked(searched: Path) -> None:
+    shown = autoft("show", "demo", cwd=searched)
+    assert shown.returncode == 0 and "fine-tuned model" in shown.stdout
+    listed = json.loads(autoft("show", "--all", "--json", cwd=searched).stdout)
+    assert [(entry["search"], entry["trials"], entry["state"]) for entry in listed] == [("demo", 3, "finished")]
+    answered = autoft("predict", "demo", "--json", cwd=searched, input="first text\n\nsecond text\n")
+    rows = [json.loads(line) for line in answered.stdout.splitlines()]
+    assert [row["text"] for row in rows] == ["first text", "second text"]
+    assert all(set(row) == {"text", "label", "score"} for row in rows)
+
+
+@pytest.mark.slow
+def test_a_table_is_labelled_row_by_row(searched: Path) -> None:
+    (searched / "new.csv").write_text('body\n"one, two"\nthree\none\n')
+    done = autoft("predict", "demo", "--data", "new.csv", "--text", "body", "--out", "out.jsonl", cwd=searched)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (searched / "out.jsonl").read_text().splitlines()]
+    assert [row["body"] for row in rows] == ["one, two", "three", "one"]
+    wrong = autoft("predict", "demo", "--data", "new.csv", cwd=searched)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: --data: ")
+
+
+@pytest.mark.slow
+def test_a_search_of_the_same_name_is_not_overwritten(searched: Path, tiny_bert: Path) -> None:
+    done = autoft(
+        "search", "--task", "text-classification", "--data", "rows.csv", "--name", "demo", "--clean", cwd=searched
+    )
+    assert done.returncode == 2
+    assert "--replace" in done.stderr
+
+
+@pytest.mark.slow
+def test_mlflow_opens_on_the_loopback_and_ends_when_told(searched: Path) -> None:
+    import signal
+    import urllib.request
+
+    command = [sys.executable, "-c", "from autoft.cli import main; main()", "ui", "demo", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=searched, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
+    ) as server:
+        assert server.stdout is not None
+        try:
+            line = next(line for line in server.stdout if line.startswith("MLflow: "))
+            report = json.loads((searched / "runs/demo/report.json").read_text())
+            found = re.fullmatch(r"MLflow: (http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)\n", line)
+            assert found is not None
+            assert found[2] == report["mlflow"]["run_id"]
+            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with direct.open(f"{found[1]}/health", timeout=10) as answer:
+                assert answer.status == 200
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0

@@ -1,0 +1,220 @@
+"""The decisions of a search, driven without Ray, torch or a clock."""
+
+import math
+import random
+import time
+
+import pytest
+
+from autoft.records import Direction, Report, SearchRecord, TrialState
+from autoft.study.core import Core, Decision
+from autoft.study.halving import Halving, default_rungs
+from autoft.study.ledger import Ledger
+from autoft.space import PLAIN_RECIPE, resolve
+from autoft.spec import parse
+
+ROWS = 2_400
+RUNGS = default_rungs(ROWS, 3, 3, 32)
+
+
+def make_space(**space):
+    spec = parse({
+        "task": "text-classification",
+        "data": "x.csv",
+        "space": {
+            "model": ["tiny", "mini"],
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+            "batch_size": [16, 32],
+            "epochs": {"low": 1, "high": 3},
+            "freeze_depth": {"low": 0, "high": "all"},
+            **space,
+        },
+    })  # fmt: skip
+    return resolve(spec.space, spec.models, spec.per_model, {"tiny": 2, "mini": 6}, seed=0)
+
+
+def make_ledger(path=None, direction=Direction.MAXIMIZE):
+    return Ledger.create(path, SearchRecord("id", "n", "text-classification", "accuracy", direction, 0.0))
+
+
+def make_core(ledger, *, trials=18, workers=1, seed=0, space=None, rungs=RUNGS, start=()):
+    search = {"sampler": "tpe", "seed": seed, "workers": workers, "trials": trials, "start": start}
+    return Core(ledger, space or make_space(), Halving(rungs, 3), **search)
+
+
+def value(config, samples):
+    """A world in which the larger model, a medium rate and more training are better."""
+    return 0.8 - 0.1 * abs(math.log10(config.learning_rate) + 3.7) + 0.05 * (config.model == "mini") + samples / 1e5
+
+
+class World:
+    """Workers that train in no time, one milestone per turn."""
+
+    def __init__(self, core, *, order=0):
+        self.core = core
+        self.seen = {}
+        self.busy = []
+        self.order = random.Random(order)
+        self.most = 0
+        self.log = []
+
+    def run(self, turns=10_000, fails=lambda number, samples: False):
+        for _ in range(turns):
+            while (number := self.core.next()) is not None:
+                self.busy.append(number)
+                self.log.append(number)
+                self.seen.setdefault(number, 0)
+            self.most = max(self.most, len(self.busy))
+            if self.core.done:
+                return self
+            number = self.busy.pop(self.order.randrange(len(self.busy)))
+            config = self.core.config(number)
+            horizon = config.epochs * ROWS
+            milestones = sorted({r for r in RUNGS if r < horizon} | {ROWS * e for e in range(1, config.epochs + 1)})
+            samples = next(m for m in milestones if m > self.seen[number])
+            self.seen[number] = samples
+            if fails(number, samples):
+                self.core.fail(number, "diverged")
+                continue
+            got = value(config, samples)
+            decision = self.core.report(number, Report(samples, got, {"loss": 0.1}, 0.1, 1.0, time.time()))
+            if samples == horizon:
+                self.core.complete(number, "horizon")
+            elif decision is Decision.CONTINUE:
+                self.busy.append(number)
+        raise AssertionError("the search never ended")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_every_trial_ends_and_the_best_is_trained_to_its_horizon(workers):
+    ledger = make_ledger()
+    world = World(make_core(ledger, workers=workers)).run()
+    world.core.settle()
+    records = ledger.records()
+    assert len(records) == 18
+    assert world.most <= workers
+    assert {record.state for record in records} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert all(record.reports and record.reason for record in records)
+    best = max(records, key=lambda record: record.best(Direction.MAXIMIZE).value)
+    assert best.state is TrialState.COMPLETE
+
+
+def test_the_same_seed_and_one_worker_give_the_same_search():
+    logs, records = [], []
+    for order in (1, 2):
+        ledger = make_ledger()
+        logs.append(World(make_core(ledger), order=order).run().log)
+        records.append([record.config for record in ledger.records()])
+    assert logs[0] == logs[1]
+    assert records[0] == records[1]
+    other = make_ledger()
+    World(make_core(other, seed=1)).run()
+    assert [record.config for record in other.records()] != records[0]
+
+
+def test_a_search_that_stops_and_goes_on_draws_the_trials_it_would_have_drawn(tmp_path):
+    whole = make_ledger()
+    World(make_core(whole, trials=12)).run()
+
+    path = tmp_path / "study.db"
+    ledger = make_ledger(path)
+    World(make_core(ledger, trials=5)).run()
+    ledger.close()
+    again = Ledger.open(path)
+    World(make_core(again, trials=12)).run()
+    assert again.records()[4].config == whole.records()[4].config
+    assert len(again.records()) == 12
+
+
+def test_a_killed_search_goes_on_with_what_was_open(tmp_path):
+    path = tmp_path / "study.db"
+    ledger = make_ledger(path)
+    core = make_core(ledger, workers=2)
+    with pytest.raises(AssertionError):
+        World(core).run(turns=9)
+    open_before = [record.number for record in ledger.records() if record.state is TrialState.OPEN]
+    assert open_before
+    ledger.close()  # what a kill leaves: trials that are open
+
+    again = Ledger.open(path)
+    world = World(make_core(again, workers=2))
+    world.seen = {record.number: record.samples for record in again.records()}
+    world.run()
+    world.core.settle()
+    assert len(again.records()) == 18
+    assert all(record.state is not TrialState.OPEN for record in again.records())
+
+
+def test_failed_trials_never_go_on():
+    ledger = make_ledger()
+    world = World(make_core(ledger)).run(fails=lambda number, samples: number % 3 == 0)
+    world.core.settle()
+    failed = [record for record in ledger.records() if record.state is TrialState.FAILED]
+    assert {record.number for record in failed} == {0, 3, 6, 9, 12, 15}
+    assert all(world.log.count(record.number) == 1 for record in failed)
+
+
+def test_the_plain_recipe_comes_first_where_the_space_holds_it():
+    ledger = make_ledger()
+    core = make_core(ledger, start=[PLAIN_RECIPE, {"learning_rate": 0.5}])
+    config = core.config(core.next())
+    assert (config.learning_rate, config.batch_size, config.epochs, config.freeze_depth) == (2e-5, 16, 3, 0)
+
+
+def test_no_configuration_is_tried_twice_and_a_small_space_is_exhausted():
+    space = make_space(learning_rate=[1e-4, 1e-3], batch_size=16, epochs=1, freeze_depth=[0, "all"])
+    assert space.size == 8
+    ledger = make_ledger()
+    World(make_core(ledger, trials=None, space=space)).run()
+    configs = [record.config for record in ledger.records()]
+    assert len(configs) == len(set(configs)) == 8
+
+
+def test_closing_pauses_everything_and_starts_nothing():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=2)
+    first, second = core.next(), core.next()
+    core.close("out of time")
+    assert core.beat(first) is Decision.PAUSE
+    report = Report(RUNGS[0], 0.9, {"loss": 0.1}, 0.1, 1.0, 0.0)
+    assert core.report(second, report) is Decision.PAUSE
+    assert core.next() is None
+    assert core.done
+    core.settle()
+    assert [record.reason for record in ledger.records()] == [
+        "out of time before its first report", f"out of time at {RUNGS[0]:,} samples"
+    ]  # fmt: skip
+
+
+def test_draining_starts_no_new_trial_but_finishes_those_that_lead():
+    ledger = make_ledger()
+    core = make_core(ledger, trials=None)
+    world = World(core)
+    with pytest.raises(AssertionError):
+        world.run(turns=8)
+    core.drain()
+    before = len(ledger.records())
+    world.run()
+    core.settle()
+    assert len(ledger.records()) == before
+    assert any(record.state is TrialState.COMPLETE for record in ledger.records())
+
+
+def test_a_report_that_comes_twice_counts_once():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=3)
+    for got in (0.5, 0.4, 0.3):
+        number = core.next()
+        report = Report(RUNGS[0], got, {"loss": 0.1}, 0.1, 1.0, 0.0)
+        core.report(number, report)
+        core.report(number, report)
+    assert [len(record.reports) for record in ledger.records()] == [1, 1, 1]
+    assert core.next() == 0, "the best of three, ranked among three and not among six"
+
+
+def test_smaller_is_better_where_the_metric_says_so():
+    ledger = make_ledger(direction=Direction.MINIMIZE)
+    core = make_core(ledger, workers=3)
+    for got in (0.5, 0.4, 0.3):
+        core.report(core.next(), Report(RUNGS[0], got, {"loss": got}, 0.1, 1.0, 0.0))
+    assert core.running == {2}

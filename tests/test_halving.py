@@ -1,0 +1,93 @@
+"""Who goes on from a rung, who waits, who is promoted."""
+
+import itertools
+import random
+
+import pytest
+
+from autoft.study.halving import Halving, default_rungs
+
+
+def test_the_first_rung_lies_well_inside_the_first_epoch():
+    for rows in (100, 2_402, 9_000, 1_000_000):
+        rungs = default_rungs(rows, epochs=3, eta=3, batch_size=16)
+        assert rungs[0] <= rows / 2
+        assert all(b == 3 * a for a, b in itertools.pairwise(rungs))
+        assert rungs[-1] < 3 * rows
+
+
+def test_rungs_are_multiples_of_the_largest_batch():
+    assert all(rung % 32 == 0 for rung in default_rungs(2_402, epochs=4, eta=3, batch_size=32))
+
+
+def test_too_few_rows_for_a_rung_leave_none():
+    assert default_rungs(20, epochs=1, eta=3, batch_size=32) == ()
+
+
+def test_a_lone_trial_waits_until_others_show_that_it_is_good():
+    halving = Halving([10, 30], eta=3)
+    assert not halving.record(0, 10, (0.5,))
+    assert halving.promotable() is None
+    assert not halving.record(1, 10, (0.4,))
+    assert not halving.record(2, 10, (0.3,))
+    assert halving.promotable() == 0
+
+
+def test_the_best_of_three_goes_on_at_once():
+    halving = Halving([10], eta=3)
+    halving.record(0, 10, (0.5,))
+    halving.record(1, 10, (0.4,))
+    assert halving.record(2, 10, (0.6,))
+    assert halving.promotable() is None
+
+
+def test_the_higher_rung_goes_first():
+    halving = Halving([10, 30], eta=2)
+    for trial, gain in enumerate((0.1, 0.2, 0.3, 0.4)):
+        halving.record(trial, 10, (gain,))
+    halving.record(0, 30, (0.9,))
+    halving.record(1, 30, (0.8,))
+    assert halving.promotable() == 0
+
+
+def test_equal_gains_are_ranked_by_number():
+    halving = Halving([10], eta=3)
+    for trial in (2, 0, 1):
+        halving.record(trial, 10, (0.5,))
+    assert halving.promotable() == 0
+
+
+def test_what_comes_second_decides_between_equals():
+    halving = Halving([10], eta=3)
+    for trial, loss in enumerate((0.7, 0.6, 0.8)):
+        halving.record(trial, 10, (0.5, -loss))
+    assert halving.promotable() == 1
+
+
+def test_one_that_left_is_never_promoted_but_keeps_its_place():
+    halving = Halving([10], eta=3)
+    for trial, gain in enumerate((0.9, 0.5, 0.4)):
+        halving.record(trial, 10, (gain,))
+    halving.leave(0)
+    assert halving.promotable() is None
+    assert halving.promotable(last_call=True) is None
+
+
+def test_at_the_last_call_every_rung_sends_one_on():
+    halving = Halving([10, 30], eta=3)
+    halving.record(0, 10, (0.5,))
+    assert halving.promotable() is None
+    assert halving.promotable(last_call=True) == 0
+
+
+@pytest.mark.parametrize("eta", [2, 3, 4])
+def test_in_the_end_the_best_share_of_every_rung_has_gone_on(eta):
+    rng = random.Random(eta)
+    halving = Halving([1, eta], eta)
+    gains = {trial: rng.random() for trial in range(100)}
+    gone_on = {trial for trial, gain in gains.items() if halving.record(trial, 1, (gain,))}
+    while (trial := halving.promotable(last_call=True)) is not None:
+        halving.leave(trial)
+        gone_on.add(trial)
+    best = sorted(gains, key=gains.__getitem__, reverse=True)[: -(-100 // eta)]
+    assert gone_on.issuperset(best)

@@ -1,0 +1,114 @@
+"""A search, trials and a tiny real model, for tests of what MLflow shows."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
+
+START = 1_790_000_000.0
+BLOCKS = {"asset:minilm-l6": 6, "asset:bert-tiny": 2}
+
+
+def a_search(identity: str = "5f0c", name: str = "reviews", metric: str = "macro_f1") -> SearchRecord:
+    direction = Direction.MINIMIZE if metric == "loss" else Direction.MAXIMIZE
+    return SearchRecord(
+        identity,
+        name,
+        "text-classification",
+        metric,
+        direction,
+        START,
+        {"fingerprint": "0d8e12", "autoft.rows": "2400"},
+    )
+
+
+def a_trial(
+    number: int,
+    state: TrialState = TrialState.COMPLETE,
+    reports: int = 3,
+    best: float = 0.6,
+    model: str = "asset:minilm-l6",
+    reason: str = "",
+    freeze: int = 4,
+    lr: float = 3.2e-4,
+    batch: int = 16,
+) -> TrialRecord:
+    """A trial with a curve that rises to `best`."""
+    started = START + 100 * number
+    curve = tuple(
+        Report(
+            samples=160 * step,
+            value=best * (1 - 0.5**step),
+            metrics={"macro_f1": best * (1 - 0.5**step), "loss": math.exp(-step / 3)},
+            train_loss=math.exp(-step / 2),
+            seconds=9.5 * step,
+            time=started + 10 * step,
+        )
+        for step in range(1, reports + 1)
+    )
+    finished = None if state is TrialState.OPEN else started + 10 * reports + 1
+    return TrialRecord(number, TrialConfig(model, lr, batch, 3, freeze), state, curve, reason, started, finished)
+
+
+def some_trials() -> tuple[TrialRecord, ...]:
+    """One of each state."""
+    return (
+        a_trial(0, best=0.71),
+        a_trial(1, TrialState.PRUNED, 1, reason="rung 160: 5 of 6"),
+        a_trial(2, TrialState.FAILED, 0, reason="out of memory"),
+        a_trial(3, TrialState.OPEN, 2, model="asset:bert-tiny", freeze=2, lr=2e-5),
+    )
+
+
+def a_report(search: SearchRecord, winner: int = 0, model_dir: Path | None = None) -> dict[str, Any]:
+    return {
+        "search": search.name,
+        "task": search.task,
+        "metric": search.metric,
+        "direction": str(search.direction),
+        "seconds": 412.0,
+        "trials": {"total": 4, "complete": 1, "pruned": 1, "failed": 1},
+        "winner": {
+            "trial": winner,
+            "params": {"model": "asset:minilm-l6"},
+            "validation": 0.62,
+            "test": 0.7312,
+            "test_interval": [0.7012, 0.7601],
+            "seconds": 28.5,
+        },
+        "test_metrics": {"accuracy": 0.75, "loss": 0.51, "mcc": math.nan},
+        "baselines": {"majority": {"test": 0.361}, "tfidf": {"test": 0.695}},
+        "model_dir": str(model_dir) if model_dir else None,
+    }
+
+
+def tiny_classifier(folder: Path, seed: int = 0) -> Path:
+    """A BERT of one block with two labels and a WordPiece tokenizer of a few words, saved in `folder`."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, "a", "good", "bad", "film", "##s", "the", "was"]
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        id2label={0: "negative", 1: "positive"},
+        label2id={"negative": 0, "positive": 1},
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    BertTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    return folder
