@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft.errors import InputError, SpecError
 from autoft.records import SearchRecord, Snapshot, TrialRecord
-from autoft.spec import SearchSpec, parse, read_yaml
+from autoft.spec import RUNS, SearchSpec, parse, read_yaml
 from autoft.words import nearest, parse_duration
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from autoft.planning import Plan
     from autoft.session import Observer
-
-RUNS = Path("runs")
 
 # Where each keyword of `search` stands in a spec.
 _OPTIONS = {
@@ -74,10 +72,9 @@ class Result:
     def __repr__(self) -> str:
         winner = self.report["winner"]
         low, high = winner["test_interval"]
-        return (
-            f"Result({self.name!r}: {self.report['metric']} {winner['test']:.4f} on test, "
-            f"95 % interval {low:.4f} to {high:.4f}, model in {self.model_dir})"
-        )
+        interval = "" if low is None or high is None else f", 95 % interval {low:.4f} to {high:.4f}"
+        metric = f"{self.report['metric']} {winner['test']:.4f} on test{interval}"
+        return f"Result({self.name!r}: {metric}, model in {self.model_dir})"
 
 
 def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
@@ -103,8 +100,11 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
             raw["tracking"] = {**_section(raw, "tracking"), "uri": value}
         elif key in _SECTIONS:
             raw[key] = {**_section(raw, key), **value}
-        elif key in {"space", "per_model"}:
+        elif key == "space":
             raw[key] = {**(raw.get(key) or {}), **value}
+        elif key == "per_model":
+            known = raw.get(key) or {}
+            raw[key] = {**known, **{model: {**known.get(model, {}), **knobs} for model, knobs in value.items()}}
         elif key not in _OPTIONS:
             problems.append(f"{key}: unknown option{nearest(key, [*_OPTIONS, *_SECTIONS, 'data', 'tracking_uri'])}")
         elif section := _OPTIONS[key]:

@@ -13,6 +13,7 @@ A search that was stopped, however rudely, goes on from this folder alone.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -27,7 +28,7 @@ from autoft.errors import AutoftError, Interrupted, SearchError, SpecError
 from autoft.planning import Plan, plan
 from autoft.records import SearchRecord, Snapshot, TrialRecord, TrialState
 from autoft.report import bootstrap_interval, build, write
-from autoft.spec import SearchSpec, load, write_yaml
+from autoft.spec import RUNS, SearchSpec, load, write_yaml
 from autoft.study.core import Core
 from autoft.study.driver import Limits, drive, ray_session
 from autoft.study.halving import Halving
@@ -56,7 +57,7 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
     folder = runs / spec.name
     if folder.exists() and not replace:
         raise SpecError(
-            f"name: {folder} exists already; go on with it (autoft resume {spec.name}), "
+            f"name: {folder} exists already; go on with it ({resume_command(folder)}), "
             f"take another name (--name), or delete it first (--replace)"
         )
     planned = plan(spec, runs)
@@ -105,6 +106,12 @@ def reopen(folder: Path, changes: Mapping[str, Any]) -> Plan:
     return plan(spec, folder.parent, data.read(folder / DATA))
 
 
+def resume_command(folder: Path) -> str:
+    """What a person types to go on with the search in `folder`."""
+    elsewhere = "" if folder.parent == RUNS else f" --runs {folder.parent}"
+    return f"autoft resume {folder.name}{elsewhere}"
+
+
 @dataclass
 class Session:
     """A search that is being run by this process.
@@ -151,7 +158,7 @@ class Session:
             return report
         except (KeyboardInterrupt, Interrupted):
             mirror.stop("KILLED")
-            raise Interrupted(f"stopped; nothing is lost. Go on with: autoft resume {self.folder.name}") from None
+            raise Interrupted(f"stopped; nothing is lost. Go on with: {resume_command(self.folder)}") from None
         except Exception:
             mirror.stop("FAILED")
             raise
@@ -180,6 +187,7 @@ class Session:
                 running=dict(running or {}),
                 horizons={trial.number: horizon(trial.config, rows) for trial in trials},
                 planned=self.plan.spec.search.trials,
+                blocks={model.ref: model.blocks for model in self.plan.models},
                 elapsed=self._elapsed,
                 budget=None if self.budget is None else self._before + self.budget,
             )
@@ -234,6 +242,9 @@ class Session:
         """Saves the winner and reads the test set, once."""
         plan, ledger = self.plan, self._ledger
         winner = self._winner()
+        known = self._known_report(winner)
+        if known is not None:
+            return known
         model_dir = self.folder / MODEL
         metric = plan.metric
         export(
@@ -271,10 +282,19 @@ class Session:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=plan.notes,
+            notes=(*plan.notes, *plan.splits.notes),
         )
         write(report, self.folder)
         return report
+
+    def _known_report(self, winner: TrialRecord) -> dict[str, Any] | None:
+        """The report of an earlier session, where nothing was trained since: the test set is not read again."""
+        path = self.folder / REPORT
+        if not path.is_file() or not (self.folder / MODEL).is_dir():
+            return None
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        same = report["winner"]["trial"] == winner.number and report["trials"]["total"] == len(self._ledger.records())
+        return report if same else None
 
     def _winner(self) -> TrialRecord:
         """The best trial on validation whose weights are there."""
@@ -292,8 +312,10 @@ class Session:
             raise SearchError(
                 f"no trial gave a model; {len(failed)} of {len(trials)} failed, the first with: {failed[0].reason}"
             )
+        if ranked:
+            raise SearchError(f"{self.folder / 'checkpoints'}: the weights of every trial are gone; search again")
         raise SearchError(
-            f"time was up before any trial reported; give it more: autoft resume {self.folder.name} --budget 10m"
+            f"time was up before any trial reported; give it more: {resume_command(self.folder)} --budget 10m"
         )
 
     def _publish(self, mirror: Mirror, report: dict[str, Any]) -> dict[str, Any]:
@@ -311,7 +333,7 @@ class Session:
         except AutoftError as error:
             notes = [
                 *report["notes"],
-                f"MLflow does not know of it yet: {error}; later: autoft resume {report['search']}",
+                f"MLflow does not know of it yet: {error}; later: {resume_command(self.folder)}",
             ]
             report = {**report, "notes": notes}
         else:

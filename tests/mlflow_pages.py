@@ -114,4 +114,4 @@ def show_model_version(page: Page, base: str, name: str, version: str, picture: 
 def _picture(page: Page, picture: Path) -> str:
     page.wait_for_timeout(2000)  # the pages poll for ever, so there is no last request to wait for
     page.screenshot(path=picture, full_page=True)
-    return page.inner_text("body")
+    return page.inner_text("body").replace("\N{NO-BREAK SPACE}", " ")

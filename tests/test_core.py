@@ -7,11 +7,11 @@ import time
 import pytest
 
 from autoft.records import Direction, Report, SearchRecord, TrialState
+from autoft.space import PLAIN_RECIPE, resolve
+from autoft.spec import parse
 from autoft.study.core import Core, Decision
 from autoft.study.halving import Halving, default_rungs
 from autoft.study.ledger import Ledger
-from autoft.space import PLAIN_RECIPE, resolve
-from autoft.spec import parse
 
 ROWS = 2_400
 RUNGS = default_rungs(ROWS, 3, 3, 32)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -384,7 +382,6 @@ def test_a_server_that_hangs_blocks_neither_start_nor_the_caller() -> None:
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         mirror = Mirror(a_search(), Target(uri, "autoft"), Ledger(a_trial(0)))
         mirror.start()
-        assert mirror._pass_lock is not None and threading.current_thread() is threading.main_thread()
         server.accept()[0].recv(1)  # the mirror's thread is now inside a request …
         assert not mirror.flush(0.5)  # … and the caller comes back all the same
         assert uri in mirror.problem and "not answer" in mirror.problem
@@ -624,7 +621,11 @@ def test_the_description_of_a_running_search() -> None:
     text = description.describe(a_search(), some_trials(), BLOCKS, {0: "#/somewhere"})
     assert text.startswith("**Best so far: 0.6212 macro_f1** on validation, trial #0: minilm-l6, learning rate 3.2e-4")
     assert "4 trials (1 open, 1 complete, 1 pruned, 1 failed)" in text
-    rows = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    rows = [
+        [c.removesuffix("&emsp; ").strip() for c in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
     assert rows[0] == list(description._HEAD)
     assert [row[1] for row in rows[2:]] == ["[#0](#/somewhere)", "#3", "#1", "#2"]
     assert rows[3] == ["2", "#3", "bert-tiny", "2e-5", "16", "3", "all", "0.45", "open", "320", "19 s"]
@@ -710,7 +711,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_addresses() -> None:
-    assert tracking.run_url("http://h:1/", "3", "ab") == "http://h:1/#/experiments/3/runs/ab"
+    assert tracking.run_url("http://h:1/", "3", "ab").startswith("http://h:1/#/experiments/3/runs/ab?")
     assert tracking.model_url("http://h:1", "my model", "2") == "http://h:1/#/models/my%20model/versions/2"
     assert tracking.serve("http://me:pw@h:1/") == "http://h:1"
 
@@ -721,9 +722,3 @@ def test_a_taken_port_is_an_input_error(tmp_path) -> None:
         pytest.raises(SpecError, match="--port"),
     ):
         tracking.serve(tracking.default_uri(tmp_path), port=taken.getsockname()[1])
-
-
-def test_report_json_is_what_finish_takes(tmp_path) -> None:
-    report = a_report(a_search())
-    del report["test_metrics"]
-    assert json.loads(json.dumps(report)) == report

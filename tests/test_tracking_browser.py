@@ -7,6 +7,7 @@ from mlflow_pages import browser_page, mlflow_server, show_children, show_model,
 from tracking_samples import BLOCKS, a_report, a_search, some_trials, tiny_classifier
 
 from autoft import tracking
+from autoft.tracking import description
 
 
 @pytest.mark.browser
@@ -23,14 +24,17 @@ def test_a_person_finds_verdict_leaderboard_trials_and_champion(tmp_path) -> Non
         assert "95 % interval 0.7012 to 0.7601" in text
         table = page.get_by_role("table").filter(has_text="validation").first
         rows = [[cell.strip() for cell in row.inner_text().split("\t")] for row in table.get_by_role("row").all()]
-        assert rows[0] == list("rank trial model lr batch epochs freeze validation state samples time".split())
+        assert rows[0] == list(description._HEAD)
         assert [row[1] for row in rows[1:]] == ["#0", "#3", "#1", "#2"]
         assert rows[1] == ["1", "#0", "minilm-l6", "3.2e-4", "16", "3", "4", "0.6212", "complete", "480", "28 s"]
         assert "models:/reviews@champion" in text
         assert "#3 bert-tiny lr 2e-5 bs 16 freeze all" in text  # a child run
 
-        table.get_by_role("link", name="#3", exact=True).click()
-        page.get_by_role("heading", name="#3 bert-tiny lr 2e-5 bs 16 freeze all").wait_for()
+        link = table.get_by_role("link", name="#3", exact=True)
+        with page.context.expect_page() as opened:
+            link.click()
+        opened.value.get_by_role("heading", name="#3 bert-tiny lr 2e-5 bs 16 freeze all").wait_for()
+        opened.value.close()
 
         text = show_children(page, base, experiment, "reviews", tmp_path / "children.png")
         assert all(f"#{number} " in text for number in range(4))

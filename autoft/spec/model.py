@@ -14,6 +14,10 @@ from autoft.words import parse_duration
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 
+RUNS = Path("runs")
+"""Where searches are kept, unless the user says otherwise."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

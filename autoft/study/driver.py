@@ -35,6 +35,7 @@ KEEP_WEIGHTS = 3
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's relative paths mean the same in a worker
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -173,7 +174,7 @@ def drive(
     session = f"session-{sum(1 for _ in sessions.glob('session-*')) + 1}"
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(TrialRunner, job=job, folder=str(folder)),
+            tune.with_parameters(TrialRunner, job=job, folder=str(folder.absolute())),
             {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
         ),
         tune_config=tune.TuneConfig(
@@ -195,7 +196,7 @@ def drive(
     with interruptible(lambda: core.close(INTERRUPTED)):
         tuner.fit()
     if core.closed == INTERRUPTED:
-        raise Interrupted(f"stopped; nothing is lost. Go on with: autoft resume {folder.name}")
+        raise Interrupted("stopped by the user")
     if any(record.reports for record in ledger.records()):
         core.settle()
         keeper.tick()

@@ -77,7 +77,8 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], timeout: float = 1
 
 def run_url(base: str, experiment_id: str, run_id: str) -> str:
     """Address of a run's page on the server at `base`."""
-    return f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}"
+    page = f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{page}?workflowType=machine_learning"  # MLflow 3 shows the menu for language-model agents otherwise
 
 
 def model_url(base: str, name: str, version: str | None = None) -> str:

@@ -1,0 +1,125 @@
+"""Everything that a user may get wrong: a clear line each, exit 2, and nothing written."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from autoft.cli import app as cli
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, tiny_bert, tiny_data):
+    """A folder with a good table and a good model, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    tiny_data.drop_duplicates().to_csv("good.csv", index=False)
+    shutil.copytree(tiny_bert, "model")
+    return tmp_path
+
+
+def search(capsys, *arguments):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["search", "--task", "text-classification", "--model", "model", *arguments])
+    captured = capsys.readouterr()
+    return left.value.code, captured.err
+
+
+def rows(*lines, name="bad.csv", head="text,label", encoding="utf-8"):
+    def write():
+        Path(name).write_text("\n".join((head, *lines)) + "\n", encoding=encoding)
+
+    return write
+
+
+def good(count=40):
+    return [f"text number {i},{'yes' if i % 2 else 'no'}" for i in range(count)]
+
+
+def only_bin():
+    shutil.copytree("model", "bin")
+    Path("bin/model.safetensors").rename("bin/pytorch_model.bin")
+
+
+def nothing():
+    pass
+
+
+BAD = ["--data", "bad.csv"]
+GOOD = ["--data", "good.csv"]
+
+CASES = {
+    "missing file": (nothing, ["--data", "godo.csv"], ["godo.csv", "good.csv"]),
+    "empty file": (Path("bad.csv").touch, BAD, ["bad.csv", "empty"]),
+    "header only": (rows(), BAD, ["bad.csv", "no rows"]),
+    "wrong column": (nothing, [*GOOD, "--text", "txt"], ["data.text", "'txt'", "did you mean text?"]),
+    "one class only": (rows(*[f"text {i},yes" for i in range(40)]), BAD, ["one class only", "'yes'"]),
+    "empty texts": (rows(*good(), ",yes", "  ,no"), BAD, ["empty", "41", "42", "--clean"]),
+    "missing labels": (rows(*good(), "a text,"), BAD, ["label", "41", "--clean"]),
+    "repeated rows": (rows(*good(), *good(2)), BAD, ["repeat", "41", "42", "--clean"]),
+    "unreadable encoding": (
+        rows(*good(), "caf\u00e9,yes", encoding="latin-1"), BAD, ["bad.csv", "utf-8", "encoding"]
+    ),
+    "too few rows": (rows(*good(6)), BAD, ["6", "rows"]),
+    "label that training never saw": (
+        rows(*good(), "one more,perhaps", name="test.csv"),
+        [*GOOD, "--set", "data={train: good.csv, test: test.csv}"][2:],
+        ["data.test", "'perhaps'"],
+    ),
+    "unknown key": (nothing, [*GOOD, "--set", "space.learning_rte=1e-4"], ["space.learning_rte", "learning_rate?"]),
+    "unknown metric": (nothing, [*GOOD, "--metric", "acuracy"], ["metric", "did you mean accuracy?"]),
+    "unknown task": (nothing, [*GOOD, "--task", "text-clasification"], ["task", "did you mean text-classification?"]),
+    "unknown model": (nothing, [*GOOD, "--model", "asset:minilm"], ["asset:minilm", "minilm-l6"]),
+    "no model in the folder": (Path("none").mkdir, [*GOOD, "--model", "./none"], ["none", "config.json"]),
+    "a checkpoint of .bin only": (only_bin, [*GOOD, "--model", "./bin"], ["bin", "safetensors"]),
+    "low above high": (
+        nothing, [*GOOD, "--set", "space.learning_rate={low: 1e-3, high: 1e-5}"], ["space.learning_rate", "not below"]
+    ),
+    "too deep": (nothing, [*GOOD, "--set", "space.freeze_depth=[9]"], ["space.freeze_depth", "blocks"]),
+    "more workers than cores": (nothing, [*GOOD, "--workers", "4096"], ["resources.workers", "4096", "cores"]),
+    "no duration": (nothing, [*GOOD, "--budget", "soon"], ["budget", "'soon'", "10m"]),
+    "a name that leaves its folder": (nothing, [*GOOD, "--name", "../up"], ["name", "'../up'"]),
+    "a pickle of a spec": (
+        lambda: Path("spec.yaml").write_text("task: !!python/object/apply:os.system ['touch pwned']\n"),
+        ["spec.yaml"],
+        ["spec.yaml", "not YAML"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "arguments", "fragments"), CASES.values(), ids=CASES)
+def test_one_clear_line(here, capsys, make, arguments, fragments):
+    make()
+    code, said = search(capsys, *arguments)
+    lines = said.strip().splitlines()
+    assert code == 2, said
+    assert all(line.startswith("error: ") for line in lines)
+    assert all(fragment in said for fragment in fragments), said
+    assert "Traceback" not in said
+    assert not (here / "runs").exists(), "nothing half-written"
+    assert not (here / "pwned").exists()
+
+
+def test_a_full_disk_is_noticed_before_anything_is_written(here, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 1000, 1000))
+    code, said = search(capsys, *GOOD)
+    assert code == 2
+    assert "the disk has 0.0 GiB free" in said
+    assert not (here / "runs").exists()
+
+
+def test_several_problems_are_said_at_once(here, capsys):
+    code, said = search(capsys, *GOOD, "--metric", "acuracy", "--text", "txt", "--workers", "4096")
+    assert code == 2
+    assert len(said.strip().splitlines()) == 3
+
+
+def test_a_search_of_that_name_is_left_alone(here, capsys):
+    (here / "runs" / "search").mkdir(parents=True)
+    (here / "runs" / "search" / "mine.txt").write_text("precious")
+    code, said = search(capsys, *GOOD)
+    assert code == 2
+    assert "--replace" in said
+    assert (here / "runs" / "search" / "mine.txt").read_text() == "precious"
+    assert [path.name for path in (here / "runs").iterdir()] == ["search"]
