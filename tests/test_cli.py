@@ -529,7 +529,7 @@ def test_mlflow_opens_on_the_loopback_and_ends_when_told(searched: Path) -> None
         try:
             line = next(line for line in server.stdout if line.startswith("MLflow: "))
             report = json.loads((searched / "runs/demo/report.json").read_text())
-            found = re.fullmatch(r"MLflow: (http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)\n", line)
+            found = re.fullmatch(r"MLflow: (http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)(\?\w+=\w+)?\n", line)
             assert found is not None
             assert found[2] == report["mlflow"]["run_id"]
             direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
