@@ -11,6 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test test-fast check format hooks clean
 
 demo: $(READY)
+	$(BIN)/autoft assets bert-tiny minilm-l6 tweets
 	$(BIN)/autoft search search_spaces/quickstart.yaml --replace
 
 test: $(READY)

@@ -1,0 +1,75 @@
+"""The public names, and how keywords become a spec."""
+
+import subprocess
+import sys
+
+import pytest
+
+import autoft
+from autoft.errors import AutoftError, InputError, Interrupted, SearchError, SpecError
+
+
+def test_the_public_names_are_sorted_and_there():
+    assert list(autoft.__all__) == sorted(autoft.__all__)
+    for name in autoft.__all__:
+        assert getattr(autoft, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        autoft.serach  # noqa: B018
+
+
+def test_a_function_is_not_hidden_by_a_module_of_its_name():
+    program = "import autoft, autoft.session, autoft.study.core; assert callable(autoft.search), autoft.search"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_keywords_find_their_section():
+    spec = autoft.make_spec(
+        task="text-classification", data="x.csv", text="review", label="stars", budget="10m", workers=2,
+        tracking_uri="http://mlflow.example", search={"eta": 4}, space={"epochs": 2}, models="org/model",
+    )  # fmt: skip
+    assert (spec.data.source, spec.data.text, spec.data.label) == ("x.csv", "review", "stars")
+    assert (spec.search.budget, spec.search.eta) == (600.0, 4)
+    assert (spec.resources.workers, spec.tracking.uri, spec.models) == (2, "http://mlflow.example", ("org/model",))
+
+
+def test_a_keyword_goes_before_the_file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "task: text-classification\ndata: {source: a.csv, text: review}\nmodels: [a/b]\n"
+        "search: {trials: 3, seed: 7}\nper_model: {a/b: {epochs: 1, batch_size: 8}}\n"
+    )
+    spec = autoft.make_spec(path, data="b.csv", trials=5, per_model={"a/b": {"epochs": 2}})
+    assert spec.name == "mine"
+    assert (spec.data.source, spec.data.text) == ("b.csv", "review")
+    assert (spec.search.trials, spec.search.seed) == (5, 7)
+    assert spec.dump()["per_model"] == {"a/b": {"epochs": 2, "batch_size": 8}}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"task": "t", "data": "x", "budgt": "1m"}, "budgt: unknown option, did you mean budget?"),
+        ({"task": "t"}, "data: missing; say where the data are, for example `data: reviews.csv`"),
+        ({"task": "t", "data": {"text": "a"}}, "data: give either `source`"),
+    ],
+)
+def test_wrong_keywords_are_told(options, line):
+    with pytest.raises(SpecError) as error:
+        autoft.make_spec(**options)
+    assert str(error.value).startswith(line)
+
+
+def test_what_is_not_there_can_not_be_opened(tmp_path):
+    for call in (autoft.load, autoft.resume):
+        with pytest.raises(InputError, match="there is no search"):
+            call("nobody", runs=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(AutoftError("a"), 1), (SearchError("a"), 1), (SpecError("a", "b"), 2), (Interrupted("a"), 130)]
+)
+def test_errors_have_their_exit_code_and_survive_pickling(error, code):
+    import pickle
+
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.args, again.exit_code) == (type(error), error.args, code)
