@@ -68,6 +68,7 @@ class Core:
         self._restart: list[int] = []
         self._draining = False
         self._closed = ""
+        self._cut_short: set[int] = set()
         self._readmit()
 
     @property
@@ -148,8 +149,9 @@ class Core:
         for record in self._ledger.records():
             if record.state is TrialState.OPEN:
                 seen = f"at {record.samples:,} samples" if record.reports else "before its first report"
-                why = f"{self._closed} {seen}" if self._closed else f"not among the best 1/{self._halving.eta} {seen}"
-                self._ledger.prune(record.number, why)
+                behind = f"not among the best 1/{self._halving.eta}"
+                why = self._closed if record.number in self._cut_short or not record.reports else behind
+                self._ledger.prune(record.number, f"{why} {seen}")
 
     def _gain(self, report: Report) -> tuple[float, float]:
         # Early on many trials are equal, all at the majority's accuracy; the loss tells them apart.
@@ -158,6 +160,8 @@ class Core:
     def _settle(self, number: int, *, goes_on: bool) -> Decision:
         if goes_on:
             return Decision.CONTINUE
+        if self._closed:
+            self._cut_short.add(number)
         self._running.discard(number)
         return Decision.PAUSE
 
