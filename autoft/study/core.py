@@ -64,6 +64,7 @@ class Core:
             for point in start
             if (params := space.params(point)) is not None
         ]
+        self._tried = {record.config for record in ledger.records()}
         self._running: set[int] = set()
         self._restart: list[int] = []
         self._draining = False
@@ -112,7 +113,7 @@ class Core:
 
     def config(self, number: int) -> TrialConfig:
         """What a trial trains."""
-        return self._ledger.records()[number].config
+        return self._ledger[number].config
 
     def report(self, number: int, report: Report) -> Decision:
         """Takes down a finite report and decides on the trial."""
@@ -179,17 +180,17 @@ class Core:
     def _may_start(self) -> bool:
         if self._closed or self._draining:
             return False
-        count = len(self._ledger.records())
+        count = len(self._ledger)
         return count < self._space.size and (self._trials is None or count < self._trials)
 
     def _draw(self) -> int | None:
         """Starts a trial with a configuration that none had before; None where no new one is found."""
-        number = len(self._ledger.records())
-        tried = {record.config for record in self._ledger.records()}
+        number = len(self._ledger)
         points = self._start[number : number + 1] if number < len(self._start) else self._draws(number)
         for model, params in points:
             config = self._space.config(model, params)
-            if config not in tried:
+            if config not in self._tried:
+                self._tried.add(config)
                 return self._ledger.add(config, params, self._space.distributions(model))
         self._draining = True
         return None

@@ -19,9 +19,6 @@ from optuna.trial import FrozenTrial, TrialState
 from autoft.records import Direction
 from autoft.space import Space
 
-# What a sampler may look at. TPE's cost grows with it, and the oldest trials say least.
-WINDOW = 1_000
-
 
 def draw(
     space: Space,
@@ -37,7 +34,7 @@ def draw(
 
     Args:
         space: What is searched.
-        history: The trials so far. A paused trial comes as PRUNED with its values, a trial that has not
+        history: The trials to learn from; the cost of a draw grows with them. A paused trial comes as PRUNED with its values, a trial that has not
             reported yet as RUNNING.
         direction: Direction of the objective.
         sampler: `tpe` or `random`.
@@ -49,7 +46,7 @@ def draw(
         The model, and Optuna's parameters.
     """
     study = optuna.create_study(direction=direction.value, sampler=_sampler(sampler, (seed, number, attempt)))
-    study.add_trials(history[-WINDOW:])
+    study.add_trials(history)
     trial = study.ask()
     model = trial.suggest_categorical("model", space.models) if len(space.models) > 1 else space.models[0]
     for name, distribution in space.distributions(str(model)).items():
