@@ -34,8 +34,8 @@ def draw(
 
     Args:
         space: What is searched.
-        history: The trials to learn from; the cost of a draw grows with them. A paused trial comes as PRUNED with its values, a trial that has not
-            reported yet as RUNNING.
+        history: The trials to learn from; the cost of a draw grows with them. A paused trial comes as
+            PRUNED with its values, a trial that has not reported yet as RUNNING.
         direction: Direction of the objective.
         sampler: `tpe` or `random`.
         seed: The search's seed.
