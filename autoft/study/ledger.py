@@ -31,6 +31,7 @@ _STATES = {
     OptunaState.PRUNED: TrialState.PRUNED,
     OptunaState.FAIL: TrialState.FAILED,
 }
+_OPTUNA_STATES = {state: optuna_state for optuna_state, state in reversed(_STATES.items())}
 _CONFIG, _REASON, _STARTED, _FINISHED, _REPORT = "config", "reason", "started", "finished", "report:"
 _SEARCH, _SPENT = "search", "spent"
 # What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100. TPE models the
@@ -47,6 +48,7 @@ class Ledger:
         self._storage: BaseStorage = study._storage
         self._records: list[TrialRecord] = []
         self._drawn: list[tuple[dict[str, Any], dict[str, BaseDistribution]]] = []
+        self._observations: dict[int, tuple[TrialRecord, FrozenTrial]] = {}  # made anew when the record changes
         self._ranking: list[tuple[float, int]] = []  # (-gain of the best report, number), rising
         for trial in study.get_trials(deepcopy=False):
             self._append(_record(trial), dict(trial.params), dict(trial.distributions))
@@ -106,20 +108,9 @@ class Ledger:
 
     def history(self) -> list[FrozenTrial]:
         """The best and the latest trials, as a sampler should see them."""
-        states = {state: key for key, state in _STATES.items() if key is not OptunaState.WAITING}
-        direction = self.search.direction
         latest = range(max(0, len(self._records) - LATEST), len(self._records))
         numbers = sorted({*latest, *(number for _, number in self._ranking[:BEST])})
-        return [
-            observation(
-                params,
-                distributions,
-                {report.samples: report.value for report in record.reports},
-                best.value if (best := record.best(direction)) else None,
-                states[record.state],
-            )
-            for record, (params, distributions) in ((self._records[i], self._drawn[i]) for i in numbers)
-        ]
+        return [self._observation(number) for number in numbers]
 
     @property
     def spent(self) -> float:
@@ -190,6 +181,23 @@ class Ledger:
         self._storage.set_trial_user_attr(trial_id, _FINISHED, now)
         self._study.tell(number, value, state=optuna_state)
         self._replace(number, state=state, reason=reason, finished=now)
+
+    def _observation(self, number: int) -> FrozenTrial:
+        record = self._records[number]
+        known = self._observations.get(number)
+        if known is not None and known[0] is record:
+            return known[1]
+        params, distributions = self._drawn[number]
+        best = record.best(self.search.direction)
+        seen = observation(
+            params,
+            distributions,
+            {report.samples: report.value for report in record.reports},
+            best.value if best else None,
+            _OPTUNA_STATES[record.state],
+        )
+        self._observations[number] = (record, seen)
+        return seen
 
     def _append(self, record: TrialRecord, params: dict[str, Any], distributions: dict[str, BaseDistribution]) -> None:
         self._records.append(record)

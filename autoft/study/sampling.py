@@ -46,7 +46,8 @@ def draw(
         The model, and Optuna's parameters.
     """
     study = optuna.create_study(direction=direction.value, sampler=_sampler(sampler, (seed, number, attempt)))
-    study.add_trials(history)
+    if sampler != "random":  # which learns nothing
+        study.add_trials(history)
     trial = study.ask()
     model = trial.suggest_categorical("model", space.models) if len(space.models) > 1 else space.models[0]
     for name, distribution in space.distributions(str(model)).items():
