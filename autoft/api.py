@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -190,13 +191,18 @@ def resume(
 
     began = time.monotonic()
     folder = _folder(name, runs)
-    planned = reopen(folder, {} if trials is None else {"trials": trials})
+    changes: dict[str, Any] = {} if trials is None else {"trials": trials}
+    if not (folder / STUDY).is_file():
+        raise SpecError(f"{folder}: there is no search; `autoft show --all` lists those there are")
     ledger = Ledger.open(folder / STUDY)
-    spent = ledger.spent
+    spent, tried = ledger.spent, len(ledger)
     ledger.close()
+    planned = reopen(folder, changes)
     left = planned.spec.search.budget
     if budget is not None:
         left = _seconds(budget)
+        if trials is None and tried >= (planned.spec.search.trials or math.inf):
+            planned = reopen(folder, {"trials": None, "budget": left})  # all were tried: more time means more trials
     elif left is not None:
         left = max(left - spent, 1.0)
     Session(folder, planned, observer or _ignore, began, left).run()

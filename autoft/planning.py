@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from autoft import data, tasks
+from autoft.assets import is_asset
 from autoft.errors import InputError, ResourceError, SpecError
-from autoft.space import PLAIN_RECIPE, Space, resolve, upper
-from autoft.spec import SearchSpec
+from autoft.space import ALL, KNOBS, PLAIN_RECIPE, Space, describe, resolve, upper
+from autoft.spec import Resources, SearchSpec
 from autoft.spec.dimensions import parse_dimensions
-from autoft.study.driver import KEEP_WEIGHTS, local_workers
-from autoft.study.halving import default_rungs
+from autoft.study.cluster import local_workers, reachable
+from autoft.study.driver import KEEP_WEIGHTS
+from autoft.study.halving import PLACES, default_rungs
 from autoft.tasks import Splits, Task
+from autoft.training.devices import gpus
 from autoft.training.models import ModelInfo, inspect
 from autoft.words import nearest
 
@@ -36,6 +39,7 @@ class Plan:
         splits: The rows.
         models: The pretrained models.
         space: What is searched.
+        start: Points of the space to try first.
         rungs: Training samples seen at each rung; empty where no trial is paused.
         workers: Trials at once.
         notes: What the user should know, a sentence each.
@@ -47,6 +51,7 @@ class Plan:
     splits: Splits
     models: tuple[ModelInfo, ...]
     space: Space
+    start: tuple[Mapping[str, Any], ...]
     rungs: tuple[int, ...]
     workers: int
     notes: tuple[str, ...]
@@ -66,11 +71,6 @@ class Plan:
         """Name of the objective."""
         return self.spec.metric or next(iter(self.task.metrics))
 
-    @property
-    def start(self) -> tuple[Mapping[str, Any], ...]:
-        """Configurations to try first."""
-        return self.spec.search.start if self.spec.search.start is not None else (PLAIN_RECIPE,)
-
 
 def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     """Checks everything that can be checked before a search.
@@ -84,50 +84,55 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         InputError: One line for each problem found.
     """
     task = tasks.get(spec.task)
+    spec = _filled(_absolute(spec), task)
     problems: list[str] = []
-    if spec.metric is not None and spec.metric not in task.metrics:
-        problems.append(f"metric: {task.name} has no metric {spec.metric!r}{nearest(spec.metric, task.metrics)}")
-    workers = _collect(
-        problems, lambda: spec.resources.workers or 1 if spec.resources.address else local_workers(spec.resources)
-    )
-    models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in spec.models or task.models]  # type: ignore[misc]
-    rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
-    space = None
-    if all(models):
-        space = _collect(problems, lambda: _space(spec, task, [model for model in models if model]))
-    if problems or rows is None or space is None or workers is None:
-        raise InputError(*dict.fromkeys(problems))
+    if spec.metric not in task.metrics:
+        problems.append(f"metric: {task.name} has no metric {spec.metric!r}{nearest(str(spec.metric), task.metrics)}")
+    refs = spec.models or ()
+    problems += [
+        f"per_model.{model}: not among the models{nearest(model, refs)}"
+        for model in spec.per_model
+        if model not in refs
+    ]
+    workers = _collect(problems, lambda: _workers(spec.resources))
+    models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
-    _check_disk(runs, known, workers)
+    rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
+    space = _collect(problems, lambda: _space(spec, known)) if len(known) == len(refs) else None
+    start = _collect(problems, lambda: _start(spec, space, known)) if space else ()
+    if problems or rows is None or space is None or workers is None or start is None:
+        raise InputError(*dict.fromkeys(problems))
     rungs: tuple[int, ...] = ()
     if spec.search.scheduler == "halving":
         rungs = default_rungs(
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
+    _check_disk(runs, known, workers * 2 + len(rungs) * max(PLACES, workers))
     return Plan(
-        spec=_filled(spec, task),
+        spec=spec,
         task=task,
         meta=task.learn(rows.train, spec.data),
         splits=rows,
         models=known,
         space=space,
+        start=start,
         rungs=rungs,
         workers=workers,
         notes=_notes(rows, spec, space),
     )
 
 
-def _space(spec: SearchSpec, task: Task, models: list[ModelInfo]) -> Space:
-    problems: list[str] = []
-    default = parse_dimensions("space", task.space(), problems)
-    if problems:
-        raise SpecError(*problems)
-    return resolve(
-        {**default, **spec.space},
-        [model.ref for model in models],
-        spec.per_model,
-        {model.ref: model.blocks for model in models},
-        spec.search.seed,
+def _absolute(spec: SearchSpec) -> SearchSpec:
+    """The spec with its model folders as absolute paths: a worker, or a later `resume`, may run elsewhere."""
+
+    def absolute(ref: str) -> str:
+        return str(Path(ref).absolute()) if not is_asset(ref) and Path(ref).is_dir() else ref
+
+    return spec.model_copy(
+        update={
+            "models": tuple(absolute(ref) for ref in spec.models) if spec.models else None,
+            "per_model": {absolute(ref): knobs for ref, knobs in spec.per_model.items()},
+        }
     )
 
 
@@ -137,20 +142,71 @@ def _filled(spec: SearchSpec, task: Task) -> SearchSpec:
     search = spec.search
     if search.trials is None and search.budget is None:
         search = search.model_copy(update={"trials": DEFAULT_TRIALS})
+    default = parse_dimensions("space", task.space(), problems)
+    if problems:  # the task's own fault
+        raise SpecError(*problems)
     return spec.model_copy(
         update={
             "models": spec.models or task.models,
             "metric": spec.metric or next(iter(task.metrics)),
-            "space": {**parse_dimensions("space", task.space(), problems), **spec.space},
+            "space": {**default, **spec.space},
             "search": search,
         }
     )
 
 
-def _check_disk(runs: Path, models: tuple[ModelInfo, ...], workers: int) -> None:
-    """Refuses a disk that can't hold the checkpoints: weights, two moments of Adam and the best weights."""
+def _workers(resources: Resources) -> int:
+    if resources.address is None:
+        return local_workers(resources, gpus() if resources.gpus_per_trial else 0)
+    reachable(resources.address)
+    return resources.workers or 1  # Ray will tell
+
+
+def _space(spec: SearchSpec, models: Sequence[ModelInfo]) -> Space:
+    return resolve(
+        spec.space,
+        [model.ref for model in models],
+        spec.per_model,
+        {model.ref: model.blocks for model in models},
+        spec.search.seed,
+    )
+
+
+def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...]:
+    """The points to try first, checked; by default the plain recipe, where the space holds it."""
+    if spec.search.start is None:
+        return (PLAIN_RECIPE,) if space.params(PLAIN_RECIPE) is not None else ()
+    blocks = {model.ref: model.blocks for model in models}
+    points, problems = [], []
+    for i, given in enumerate(spec.search.start):
+        path = f"search.start[{i}]"
+        point = dict(given)
+        model = point.setdefault("model", space.models[0])
+        if model not in blocks:
+            problems.append(f"{path}.model: {model!r} is not among the models{nearest(str(model), blocks)}")
+            continue
+        if point.get("freeze_depth") == ALL:
+            point["freeze_depth"] = blocks[model]
+        for knob, value in point.items():
+            if knob == "model":
+                continue
+            if knob not in KNOBS:
+                problems.append(f"{path}.{knob}: unknown key{nearest(str(knob), [*KNOBS, 'model'])}")
+            elif problem := KNOBS[knob].problem(value):
+                problems.append(f"{path}.{knob}: {problem}")
+            elif space.params({"model": model, knob: value}) is None:
+                there = describe(space.dimensions(model)[knob])
+                problems.append(f"{path}.{knob}: {value!r} lies outside the space of {model}: {there}")
+        points.append(point)
+    if problems:
+        raise SpecError(*problems)
+    return tuple(points)
+
+
+def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int) -> None:
+    """Refuses a disk that can't hold so many checkpoints, each of the weights and Adam's two moments."""
     largest = max(model.size for model in models)
-    needed = largest * (4 * workers + KEEP_WEIGHTS + 3) + 100 * 2**20
+    needed = largest * (3 * checkpoints + KEEP_WEIGHTS + 3) + 100 * 2**20
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if free < needed:

@@ -7,7 +7,7 @@ workers, the ledger, MLflow and the report.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -198,3 +198,13 @@ class Snapshot:
     elapsed: float = 0.0
     budget: float | None = None
     blocks: Mapping[str, int] = field(default_factory=dict)
+
+
+def ranked(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
+    """The trials that may win, the best report first, the lower number first where they are equal.
+
+    A trial that failed or has no report is not among them.
+    """
+    contenders = [(trial.best(direction), trial) for trial in trials if trial.state is not TrialState.FAILED]
+    keyed = [(-direction.gain(best.value), trial.number, trial) for best, trial in contenders if best is not None]
+    return [trial for _, _, trial in sorted(keyed, key=lambda entry: entry[:2])]

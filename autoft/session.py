@@ -14,27 +14,33 @@ A search that was stopped, however rudely, goes on from this folder alone.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from autoft import data
-from autoft.errors import AutoftError, Interrupted, SearchError, SpecError
+from autoft.errors import Interrupted, SearchError, SpecError, TrackingError
 from autoft.planning import Plan, plan
-from autoft.records import SearchRecord, Snapshot, TrialRecord, TrialState
+from autoft.records import SearchRecord, Snapshot, TrialRecord, TrialState, ranked
 from autoft.report import bootstrap_interval, build, write
-from autoft.spec import RUNS, SearchSpec, load, write_yaml
+from autoft.spec import RUNS, SearchSpec, parse, read_yaml, write_yaml
+from autoft.stopping import Stop, graceful
+from autoft.study.cluster import ray_session
 from autoft.study.core import Core
-from autoft.study.driver import Limits, drive, ray_session
-from autoft.study.halving import Halving
+from autoft.study.driver import Timer, drive
+from autoft.study.halving import PLACES, Halving
 from autoft.study.ledger import Ledger
 from autoft.study.trainable import checkpoints
-from autoft.tracking import Mirror, Target, default_uri
+from autoft.tracking import Mirror, Target, resolve_uri
+from autoft.training.checkpoint import load_latest
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
 from autoft.training.predict import Predictor
@@ -42,10 +48,10 @@ from autoft.training.predict import Predictor
 Observer = Callable[[Snapshot], None]
 
 SPEC, STUDY, DATA, MODEL, REPORT = "spec.yaml", "study.db", "data", "model", "report.json"
-# Seconds of a budget kept for the final evaluation and for MLflow: a tenth, within these.
-RESERVE = (15.0, 60.0)
-# How often whoever watches is told.
-REFRESH = 0.25
+MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
+REFRESH = 0.25  # seconds between two snapshots for whoever watches
+NOTE_TIME = 5.0  # seconds between two notes of the time spent, for a search that gets killed
+UNPUBLISHED = "MLflow does not know of it yet"
 
 
 def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]:
@@ -55,11 +61,8 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
         InputError: One line for each problem; nothing was written.
     """
     folder = runs / spec.name
-    if folder.exists() and not replace:
-        raise SpecError(
-            f"name: {folder} exists already; go on with it ({resume_command(folder)}), "
-            f"take another name (--name), or delete it first (--replace)"
-        )
+    if folder.exists():
+        _check_replaceable(folder, replace=replace)
     planned = plan(spec, runs)
     runs.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{spec.name}-", dir=runs))
@@ -78,9 +81,7 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
             tags={"data": spec.data.source or spec.data.train or "", "fingerprint": planned.splits.fingerprint},
         )
         Ledger.create(draft / STUDY, record).close()
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.rename(folder)
+        _put(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -99,36 +100,60 @@ def reopen(folder: Path, changes: Mapping[str, Any]) -> Plan:
     """
     if not (folder / SPEC).is_file():
         raise SpecError(f"{folder}: there is no search; `autoft show --all` lists those there are")
-    spec = load(folder / SPEC)
+    raw = read_yaml(folder / SPEC)
+    spec = parse({**raw, "search": {**raw["search"], **changes}})
+    planned = plan(spec, folder.parent, data.read(folder / DATA))
     if changes:
-        spec = spec.model_copy(update={"search": spec.search.model_copy(update=dict(changes))})
-        write_yaml(spec, folder / SPEC)
-    return plan(spec, folder.parent, data.read(folder / DATA))
+        draft = folder / f".{SPEC}"
+        write_yaml(planned.spec, draft)
+        draft.replace(folder / SPEC)
+    return planned
 
 
 def resume_command(folder: Path) -> str:
     """What a person types to go on with the search in `folder`."""
-    elsewhere = "" if folder.parent == RUNS else f" --runs {folder.parent}"
+    elsewhere = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
     return f"autoft resume {folder.name}{elsewhere}"
 
 
-@dataclass
+def locked(folder: Path) -> FileLock:
+    """The lock of a search: whoever holds it is its only driver.
+
+    Raises:
+        SpecError: Another process runs this search. The lock goes with the process that holds it.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SpecError(f"{folder}: another process is running this search; wait for it, or stop it first") from None
+    return lock
+
+
 class Session:
     """A search that is being run by this process.
 
-    Attributes:
+    Args:
         folder: Its folder.
         plan: What it does.
         observer: Told how it goes.
         began: `time.monotonic()` of the moment from which the budget counts.
         budget: Seconds for this session; None where there is no bound.
+
+    Raises:
+        SpecError: Another process runs this search.
     """
 
-    folder: Path
-    plan: Plan
-    observer: Observer
-    began: float
-    budget: float | None
+    def __init__(self, folder: Path, plan: Plan, observer: Observer, began: float, budget: float | None) -> None:
+        self.folder = folder
+        self.plan = plan
+        self._observer = observer
+        self._began = began
+        self._budget = budget
+        self._lock = locked(folder)
+        self._ledger = Ledger.open(folder / STUDY)
+        self._before = self._ledger.spent
+        self._told = self._noted = 0.0
 
     def run(self) -> dict[str, Any]:
         """Trains what is left to train, picks the winner, hands it over.
@@ -140,22 +165,21 @@ class Session:
             SearchError: No trial gave a model.
             Interrupted: The user stopped it; `autoft resume` goes on.
         """
-        self._ledger = ledger = Ledger.open(self.folder / STUDY)
-        self._before = ledger.spent
-        self._told = 0.0
         tracking = self.plan.spec.tracking
-        uri = tracking.uri or default_uri(self.folder.parent)
+        target = Target(resolve_uri(tracking.uri, self.folder.parent), tracking.experiment)
         blocks = {model.ref: model.blocks for model in self.plan.models}
-        mirror = Mirror(ledger.search, Target(uri, tracking.experiment), ledger.records, blocks=blocks)
+        mirror = Mirror(self._ledger.search, target, self._ledger.records, blocks=blocks)
         mirror.start()
         try:
-            self._search()
-            self._tell("scoring the winner")
-            report = self._finish()
-            self._tell("handing over to MLflow")
-            report = self._publish(mirror, report)
-            self._tell("done")
-            return report
+            with graceful() as stop:
+                self._search(stop)
+                self._tell("scoring the winner")
+                report = self._finish()
+                stop.check()
+                self._tell("handing over to MLflow")
+                report = self._publish(mirror, report)
+                self._tell("done")
+                return report
         except (KeyboardInterrupt, Interrupted):
             mirror.stop("KILLED")
             raise Interrupted(f"stopped; nothing is lost. Go on with: {resume_command(self.folder)}") from None
@@ -163,21 +187,30 @@ class Session:
             mirror.stop("FAILED")
             raise
         finally:
-            ledger.spend(self._elapsed)
-            ledger.close()
+            self._ledger.spend(self._elapsed)
+            self._ledger.close()
+            self._lock.release()
 
     @property
     def _elapsed(self) -> float:
-        return self._before + time.monotonic() - self.began
+        return self._before + time.monotonic() - self._began
+
+    @property
+    def _left(self) -> float:
+        """Seconds left of the budget, never below 5; plenty where there is none."""
+        return 60.0 if self._budget is None else max(5.0, self._began + self._budget - time.monotonic())
 
     def _tell(self, phase: str, running: Mapping[int, int] | None = None) -> None:
         now = time.monotonic()
         if running is not None and now - self._told < REFRESH:
             return
         self._told = now
+        if now - self._noted > NOTE_TIME:
+            self._noted = now
+            self._ledger.spend(self._elapsed)
         rows = len(self.plan.splits.train)
         trials = self._ledger.records()
-        self.observer(
+        self._observer(
             Snapshot(
                 name=self._ledger.search.name,
                 phase=phase,
@@ -189,41 +222,50 @@ class Session:
                 planned=self.plan.spec.search.trials,
                 blocks={model.ref: model.blocks for model in self.plan.models},
                 elapsed=self._elapsed,
-                budget=None if self.budget is None else self._before + self.budget,
+                budget=None if self._budget is None else self._before + self._budget,
             )
         )
 
-    def _search(self) -> None:
+    def _search(self, stop: Stop) -> None:
         plan, ledger = self.plan, self._ledger
         search = plan.spec.search
-        deadline = None
-        if self.budget is not None:
-            reserve = min(max(0.1 * self.budget, RESERVE[0]), RESERVE[1])
-            deadline = self.began + max(self.budget - reserve, self.budget / 2)
+        core = Core(
+            ledger,
+            plan.space,
+            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
+            sampler=search.sampler,
+            seed=search.seed,
+            workers=plan.workers,
+            trials=search.trials,
+            start=plan.start,
+        )
+        if core.done:
+            core.settle()
+            return
         self._tell("starting the workers")
+        timer = None if self._budget is None else Timer(self._began + self._budget, self._reserve)
         with ray_session(plan.spec.resources) as workers:
-            core = Core(
-                ledger,
-                plan.space,
-                Halving(plan.rungs, search.eta),
-                sampler=search.sampler,
-                seed=search.seed,
-                workers=workers,
-                trials=search.trials,
-                start=plan.start,
-            )
-            if core.done:
-                core.settle()
-                return
+            stop.install()  # Ray has put a handler of its own there
+            stop.check()
+            core.workers = workers
             drive(
                 core,
                 ledger,
                 self._job(),
                 folder=self.folder,
                 resources=plan.spec.resources,
-                limits=Limits(search.trials, deadline),
+                timer=timer,
+                stop=stop,
                 watch=lambda samples: self._tell("searching", samples),
             )
+
+    def _reserve(self) -> float:
+        """Seconds to keep for the end: loading, the test rows, the report and MLflow.
+
+        A row costs no more to evaluate than half of what it costs to train and evaluate on, which is known.
+        """
+        pace = max((trial.seconds / trial.samples for trial in self._ledger.records() if trial.samples), default=0.0)
+        return max(MINIMUM_RESERVE, 10.0 + 0.5 * pace * len(self.plan.splits.test))
 
     def _job(self) -> Job:
         plan = self.plan
@@ -297,31 +339,35 @@ class Session:
         return report if same else None
 
     def _winner(self) -> TrialRecord:
-        """The best trial on validation whose weights are there."""
-        direction = self._ledger.search.direction
+        """The best trial on validation whose best weights are there, and whole."""
         trials = self._ledger.records()
-        ranked = sorted(
-            (trial for trial in trials if trial.reports and trial.state is not TrialState.FAILED),
-            key=lambda trial: (-direction.gain(trial.best(direction).value), trial.number),  # type: ignore[union-attr]
-        )
-        for trial in ranked:
-            if checkpoints(self.folder, trial.number).is_dir():
+        contenders = ranked(trials, self._ledger.search.direction)
+        for trial in contenders:
+            if self._handed_in(trial):
                 return trial
         failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+        if contenders and not failed:
+            raise SearchError(f"{self.folder / 'checkpoints'}: the weights of every trial are gone; search again")
         if failed:
             raise SearchError(
                 f"no trial gave a model; {len(failed)} of {len(trials)} failed, the first with: {failed[0].reason}"
             )
-        if ranked:
-            raise SearchError(f"{self.folder / 'checkpoints'}: the weights of every trial are gone; search again")
         raise SearchError(
             f"time was up before any trial reported; give it more: {resume_command(self.folder)} --budget 10m"
         )
 
+    def _handed_in(self, trial: TrialRecord) -> bool:
+        # A damaged checkpoint gives way to the one before, which may not have seen the trial's best.
+        best = trial.best(self._ledger.search.direction)
+        found = load_latest(checkpoints(self.folder, trial.number))
+        return best is not None and found is not None and best.samples in {r["samples"] for r in found.state["reports"]}
+
     def _publish(self, mirror: Mirror, report: dict[str, Any]) -> dict[str, Any]:
         """Hands the winner to MLflow; where MLflow is down the search is no less done."""
         tracking = self.plan.spec.tracking
-        mirror.flush(60.0)
+        report = {**report, "seconds": self._elapsed}
+        report["notes"] = [note for note in report["notes"] if not note.startswith(UNPUBLISHED)]
+        write(report, self.folder)
         try:
             published = mirror.finish(
                 report,
@@ -329,23 +375,31 @@ class Session:
                 model_name=self._ledger.search.name if tracking.register_model else None,
                 pipeline=self.plan.task.pipeline,
                 artifacts=[self.folder / name for name in ("report.md", REPORT, SPEC)],
+                timeout=min(60.0, self._left),
             )
-        except AutoftError as error:
-            notes = [
-                *report["notes"],
-                f"MLflow does not know of it yet: {error}; later: {resume_command(self.folder)}",
-            ]
-            report = {**report, "notes": notes}
+        except TrackingError as error:
+            report["notes"].append(f"{UNPUBLISHED}: {error}; later: {resume_command(self.folder)}")
         else:
-            entry = {
-                "tracking_uri": published.tracking_uri,
-                "experiment": published.experiment,
-                "experiment_id": published.experiment_id,
-                "run_id": published.run_id,
-                "model_name": published.model_name,
-                "model_version": published.model_version,
-            }
-            report = {**report, "mlflow": entry}
-        report = {**report, "seconds": self._elapsed}
+            report["mlflow"] = asdict(published)
         write(report, self.folder)
         return report
+
+
+def _check_replaceable(folder: Path, *, replace: bool) -> None:
+    if not replace:
+        raise SpecError(
+            f"name: {folder} exists already; go on with it ({resume_command(folder)}), "
+            f"take another name (--name), or delete it first (--replace)"
+        )
+    if not (folder / SPEC).is_file() and not (folder / STUDY).is_file():
+        raise SpecError(f"name: {folder} is no search of autoft, so --replace leaves it alone; take another --name")
+    locked(folder).release()
+
+
+def _put(draft: Path, folder: Path) -> None:
+    """Puts a new search in its place; one that was there goes only when the new one stands."""
+    old = draft.with_name(f"{draft.name}-old")
+    if folder.exists():
+        folder.rename(old)
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -118,12 +118,22 @@ def test_a_search_that_stops_and_goes_on_draws_the_trials_it_would_have_drawn(tm
 
     path = tmp_path / "study.db"
     ledger = make_ledger(path)
-    World(make_core(ledger, trials=5)).run()
+    core = make_core(ledger, trials=12)
+    world = World(core)
+    with pytest.raises(AssertionError):
+        world.run(turns=7)
+    core.interrupt()
+    for number in sorted(core.running):
+        core.report(number)
+    before = len(ledger)
+    assert 2 < before < 10
     ledger.close()
+
     again = Ledger.open(path)
-    World(make_core(again, trials=12)).run()
-    assert again.records()[4].config == whole.records()[4].config
-    assert len(again.records()) == 12
+    later = World(make_core(again, trials=12))
+    later.seen = dict(world.seen)
+    later.run()
+    assert [record.config for record in again.records()] == [record.config for record in whole.records()]
 
 
 def test_a_killed_search_goes_on_with_what_was_open(tmp_path):
@@ -175,7 +185,7 @@ def test_closing_pauses_everything_and_starts_nothing():
     core = make_core(ledger, workers=2)
     first, second = core.next(), core.next()
     core.close("out of time")
-    assert core.beat(first) is Decision.PAUSE
+    assert core.report(first) is Decision.PAUSE
     report = Report(RUNGS[0], 0.9, {"loss": 0.1}, 0.1, 1.0, 0.0)
     assert core.report(second, report) is Decision.PAUSE
     assert core.next() is None
@@ -218,3 +228,157 @@ def test_smaller_is_better_where_the_metric_says_so():
     for got in (0.5, 0.4, 0.3):
         core.report(core.next(), Report(RUNGS[0], got, {"loss": got}, 0.1, 1.0, 0.0))
     assert core.running == {2}
+
+
+def reports_at(*samples, value=0.5):
+    return [Report(at, value, {"loss": 0.1}, 0.1, 1.0, 0.0) for at in samples]
+
+
+def test_points_to_start_from_are_tried_once_each():
+    ledger = make_ledger()
+    points = [{"learning_rate": 5e-5}, {"learning_rate": 5e-5, "batch_size": 16}, {"learning_rate": 1e-4}]
+    World(make_core(ledger, trials=6, start=points)).run()
+    rates = [record.config.learning_rate for record in ledger.records()]
+    assert len(rates) == 6
+    assert rates[:2] == [5e-5, 1e-4]
+
+
+def test_a_pause_stands_whatever_is_reported_with_it():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=3)
+    first, second, third = core.next(), core.next(), core.next()
+    core.report(second, *reports_at(RUNGS[0], value=0.9))
+    core.report(third, *reports_at(RUNGS[0], value=0.8))
+    # A checkpoint that was ahead of the ledger: the rung, and the end of the first epoch after it.
+    assert core.report(first, *reports_at(RUNGS[0], ROWS, value=0.1)) is Decision.PAUSE
+    assert first not in core.running
+    assert len(ledger[first].reports) == 2
+
+
+def test_only_the_best_that_wait_keep_their_place():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=40, trials=40)
+    numbers = [core.next() for _ in range(40)]
+    for number in numbers:
+        core.report(number, *reports_at(RUNGS[0], value=0.9 - number / 100))
+    waiting = [record for record in ledger.records() if record.state is TrialState.OPEN]
+    pruned = [record for record in ledger.records() if record.state is TrialState.PRUNED]
+    assert len(waiting) == 8
+    assert [record.number for record in waiting] == list(range(8))
+    assert all("not among the best" in record.reason and record.reports for record in pruned)
+
+
+def test_a_trial_whose_worker_died_counts_as_running_again():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=2)
+    first, second = core.next(), core.next()
+    assert core.report(first, *reports_at(RUNGS[0])) is Decision.PAUSE
+    core.retry(first)  # it died while it was being paused
+    assert core.running == {first, second}
+    assert core.next() is None
+    core.fail(first, "its worker died, again and again")
+    assert ledger[first].state is TrialState.FAILED
+    assert core.running == {second}
+
+
+def test_a_trial_that_has_ended_is_stopped_and_never_ends_twice():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=2)
+    first = core.next()
+    core.fail(first, "broke")
+    assert core.report(first, *reports_at(RUNGS[0])) is Decision.STOP
+    core.complete(first, "horizon")
+    assert ledger[first].state is TrialState.FAILED
+    assert core.running == frozenset()
+
+
+def test_a_trial_that_ends_at_a_rung_is_complete():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=12, trials=12)
+    numbers = [core.next() for _ in range(12)]
+    for number in numbers[:-1]:
+        core.report(number, *reports_at(RUNGS[0], value=0.9))
+    core.complete(numbers[-1], "horizon", *reports_at(RUNGS[0], value=0.1))
+    assert ledger[numbers[-1]].state is TrialState.COMPLETE
+
+
+def test_an_interruption_goes_before_the_clock():
+    core = make_core(make_ledger())
+    core.close("out of time")
+    core.interrupt()
+    assert core.closed == "interrupted"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_happens_every_trial_ends_once_and_no_report_is_lost(tmp_path, seed):
+    """Workers in any order, failures, dying workers, drivers that are killed and come back."""
+    chance = random.Random(seed)
+    path = tmp_path / "study.db"
+    ledger = make_ledger(path)
+    seen: dict[int, int] = {}
+    told: dict[int, set[int]] = {}
+    for _ in range(4):
+        core = make_core(ledger, workers=chance.choice([1, 2, 5]), trials=15)
+        world = World(core, order=seed)
+        world.seen = seen
+        try:
+            world.run(turns=chance.randrange(5, 60), fails=lambda number, samples: chance.random() < 0.03)
+            break
+        except AssertionError:  # killed here
+            for record in ledger.records():
+                told[record.number] = {report.samples for report in record.reports}
+            seen = {record.number: record.samples for record in ledger.records()}
+            ledger.close()
+            ledger = Ledger.open(path)
+    else:
+        world = World(make_core(ledger, workers=2, trials=15), order=seed)
+        world.seen = seen
+        world.run()
+    world.core.settle()
+    records = ledger.records()
+    assert len(records) == 15
+    assert all(record.state is not TrialState.OPEN and record.reason for record in records)
+    for number, samples in told.items():
+        assert samples <= {report.samples for report in records[number].reports}
+
+
+def test_ten_thousand_trials_on_a_thousand_workers():
+    """In virtual time: no worker waits while a trial could run, and the decisions stay right at scale."""
+    import heapq
+
+    ledger = make_ledger()
+    core = Core(
+        ledger, make_space(), Halving(RUNGS, 3, places=1_000), sampler="random", seed=0, workers=1_000, trials=10_000
+    )
+    clock, events, seen, most = 0.0, [], {}, 0
+
+    def begin(number):
+        config = core.config(number)
+        horizon = config.epochs * ROWS
+        milestones = {r for r in RUNGS if r < horizon} | {ROWS * e for e in range(1, config.epochs + 1)}
+        samples = min(m for m in milestones if m > seen.get(number, 0))
+        cost = (samples - seen.get(number, 0)) * (10 if config.model == "mini" else 1)
+        heapq.heappush(events, (clock + cost, number, samples, horizon))
+
+    while True:
+        while (number := core.next()) is not None:
+            begin(number)
+        most = max(most, len(events))
+        if not events:
+            break
+        clock, number, samples, horizon = heapq.heappop(events)
+        seen[number] = samples
+        report = Report(samples, value(core.config(number), samples), {"loss": 0.1}, 0.1, 1.0, clock)
+        if samples == horizon:
+            core.complete(number, "horizon", report)
+        elif core.report(number, report) is Decision.CONTINUE:
+            begin(number)
+    assert core.done
+    core.settle()
+    records = ledger.records()
+    assert most == 1_000
+    assert len(records) == 10_000
+    first = [record for record in records if len(record.reports) > 1]
+    assert len(first) < 0.5 * len(records), "most trials end at the first rung"
+    best = max(records, key=lambda record: record.best(Direction.MAXIMIZE).value)
+    assert best.state is TrialState.COMPLETE

@@ -18,7 +18,11 @@ from autoft.records import Report
 from autoft.study.core import Core, Decision
 from autoft.study.trainable import COMPLETE, FAILED
 
-_DECISIONS = {Decision.CONTINUE: TrialScheduler.CONTINUE, Decision.PAUSE: TrialScheduler.PAUSE}
+_DECISIONS = {
+    Decision.CONTINUE: TrialScheduler.CONTINUE,
+    Decision.PAUSE: TrialScheduler.PAUSE,
+    Decision.STOP: TrialScheduler.STOP,
+}
 
 
 class Conductor:
@@ -50,7 +54,7 @@ class Conductor:
         if self._queued is None:
             self._queued = self.core.next()
         elif self.core.closed:
-            self.core.beat(self._queued)  # gives its place back
+            self.core.report(self._queued)  # gives its place back
             self._queued = None
         if self._queued is None or (self._queued in self.trials) is not known:
             return None
@@ -59,19 +63,32 @@ class Conductor:
         number, self._queued = self._queued, None
         return number
 
+    def retry(self, number: int) -> None:
+        """Tune has lost the trial's worker, at whatever it did, and starts it again."""
+        if self._queued == number:
+            self._queued = None
+        self.core.retry(number)
+
+    def over(self) -> list[Trial]:
+        """Paused trials of Tune that will never go on."""
+        everyone = self.core.done
+        return [
+            trial
+            for number, trial in self.trials.items()
+            if trial.status == Trial.PAUSED and (everyone or self.core.ended(number))
+        ]
+
     def hear(self, result: dict[str, Any]) -> str:
         """Tells the core what a trial did; gives back Tune's word for what it does now."""
         number = int(result["number"])
         self.samples[number] = int(result["samples"])
-        decision = self.core.beat(number)
-        for raw in result["reports"]:
-            decision = self.core.report(number, Report(**raw))
+        reports = [Report(**raw) for raw in result["reports"]]
         if result["outcome"] == COMPLETE:
-            self.core.complete(number, result["reason"])
+            self.core.complete(number, result["reason"], *reports)
         elif result["outcome"] == FAILED:
-            self.core.fail(number, result["reason"])
+            self.core.fail(number, result["reason"], *reports)
         else:
-            return str(_DECISIONS[decision])
+            return str(_DECISIONS[self.core.report(number, *reports)])
         return str(TrialScheduler.STOP)
 
 
@@ -96,10 +113,8 @@ class CoreSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial whose worker died more often than Tune retries."""
         if error:
-            core = self._conductor.core
             number = self._numbers[trial_id]
-            if number in core.running:
-                core.fail(number, "its worker died, again and again (out of memory?)")
+            self._conductor.core.fail(number, "its worker died, again and again (out of memory?)")
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the only state."""
@@ -131,12 +146,10 @@ class CoreScheduler(TrialScheduler):
         number = self._conductor.take(known=True)
         if number is not None:
             return self._conductor.trials[number]
-        if self._conductor.core.done:
-            for trial in tune_controller.get_trials():
-                if trial.status == Trial.PAUSED:
-                    tune_controller.stop_trial(trial)
-                    # Tune's record on disk would say PAUSED for ever: it is written for trials with an actor only.
-                    tune_controller._mark_trial_to_checkpoint(trial)
+        for trial in self._conductor.over():
+            tune_controller.stop_trial(trial)
+            # Tune's record on disk would say PAUSED for ever: it is written for trials with an actor only.
+            tune_controller._mark_trial_to_checkpoint(trial)
         return None
 
     def on_trial_complete(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> None:
@@ -146,7 +159,8 @@ class CoreScheduler(TrialScheduler):
         """Nothing more to do: the core knows."""
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
-        """Tune runs the trial again; it goes on from its last checkpoint."""
+        """Tune runs the trial again, or gives it up and tells the searcher."""
+        self._conductor.retry(trial.config["number"])
 
     def debug_string(self) -> str:
         """For Tune's own status line, which is off."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
-from autoft.records import Report, TrialConfig, TrialState
+from autoft.records import Report, TrialConfig, TrialRecord, TrialState
 from autoft.space import Space
 from autoft.study.halving import Halving
 from autoft.study.ledger import Ledger
@@ -24,6 +25,7 @@ class Decision(StrEnum):
 
     CONTINUE = "continue"
     PAUSE = "pause"
+    STOP = "stop"
 
 
 class Core:
@@ -77,6 +79,10 @@ class Core:
         """Trials at once."""
         return self._workers
 
+    @workers.setter
+    def workers(self, workers: int) -> None:
+        self._workers = workers
+
     @property
     def running(self) -> frozenset[int]:
         """Numbers of the trials that hold a worker."""
@@ -100,42 +106,65 @@ class Core:
         if len(self._running) >= self._workers:
             return None
         number = self._waiting()
+        if number is None and self._may_start():
+            number = self._draw()
+            if number is None:  # the space is exhausted: from now on those who wait are all there is
+                number = self._waiting()
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
-            else:
-                self._halving.leave(number)
-        elif self._may_start():
-            number = self._draw()
-        if number is not None:
+            self._halving.leave(number)
             self._running.add(number)
         return number
+
+    def ended(self, number: int) -> bool:
+        """Whether the trial has ended."""
+        return self._ledger[number].state is not TrialState.OPEN
 
     def config(self, number: int) -> TrialConfig:
         """What a trial trains."""
         return self._ledger[number].config
 
-    def report(self, number: int, report: Report) -> Decision:
-        """Takes down a finite report and decides on the trial."""
-        new = self._ledger.report(number, report)
-        goes_on = True
-        if new and self._halving.is_rung(report.samples):
-            goes_on = self._halving.record(number, report.samples, self._gain(report))
-        return self._settle(number, goes_on=goes_on and not self._closed)
+    def report(self, number: int, *reports: Report) -> Decision:
+        """Takes down finite reports, by rising samples, and decides on the trial.
 
-    def beat(self, number: int) -> Decision:
-        """A sign of life between two reports."""
-        return self._settle(number, goes_on=not self._closed)
+        Without a report it is a sign of life. After a restart several may come at once, and some that are
+        known already.
+        """
+        if self.ended(number):
+            self._running.discard(number)
+            return Decision.STOP
+        goes_on = self._take_down(number, reports)
+        for report in reports:
+            if self._halving.is_rung(report.samples):
+                for behind in self._halving.crowded_out(report.samples):
+                    self._ledger.prune(behind, self._behind(self._ledger[behind]))
+        if goes_on and not self._closed:
+            return Decision.CONTINUE
+        if self._closed:
+            self._cut_short.add(number)
+        self._running.discard(number)
+        return Decision.STOP if self.ended(number) else Decision.PAUSE
 
-    def complete(self, number: int, reason: str) -> None:
-        """The trial was trained to its end."""
+    def complete(self, number: int, reason: str, *reports: Report) -> None:
+        """The trial was trained to its end, with these last reports."""
+        if not self.ended(number):
+            self._take_down(number, reports)
+            self._ledger.complete(number, reason)
         self._leave(number)
-        self._ledger.complete(number, reason)
 
-    def fail(self, number: int, reason: str) -> None:
-        """The trial broke."""
+    def fail(self, number: int, reason: str, *reports: Report) -> None:
+        """The trial broke, after these last reports."""
+        if not self.ended(number):
+            self._take_down(number, reports)
+            self._ledger.fail(number, reason)
         self._leave(number)
-        self._ledger.fail(number, reason)
+
+    def retry(self, number: int) -> None:
+        """The trial's worker died, and it is being run again from its last checkpoint, wherever it stood."""
+        if self._ledger[number].state is TrialState.OPEN:
+            self._halving.leave(number)
+            self._running.add(number)
 
     def drain(self) -> None:
         """No new trials from here on; those that lead go on to their end."""
@@ -145,26 +174,37 @@ class Core:
         """Nothing is trained from here on: every running trial is paused at its next sign of life."""
         self._closed = self._closed or reason
 
+    def interrupt(self) -> None:
+        """Nothing is trained from here on, and what is open stays open, to be gone on with."""
+        self._closed = "interrupted"
+
     def settle(self) -> None:
         """Ends the trials that are still open, once the search is done."""
         for record in self._ledger.records():
-            if record.state is TrialState.OPEN:
-                seen = f"at {record.samples:,} samples" if record.reports else "before its first report"
-                behind = f"not among the best 1/{self._halving.eta}"
-                why = self._closed if record.number in self._cut_short or not record.reports else behind
-                self._ledger.prune(record.number, f"{why} {seen}")
+            if record.state is not TrialState.OPEN:
+                continue
+            if not record.reports:
+                self._ledger.prune(record.number, f"{self._closed} before its first report")
+            elif record.number in self._cut_short:
+                self._ledger.prune(record.number, f"{self._closed} at {record.samples:,} samples")
+            else:
+                self._ledger.prune(record.number, self._behind(record))
+
+    def _behind(self, record: TrialRecord) -> str:
+        return f"not among the best 1/{self._halving.eta} at {record.samples:,} samples"
 
     def _gain(self, report: Report) -> tuple[float, float]:
         # Early on many trials are equal, all at the majority's accuracy; the loss tells them apart.
         return self._ledger.search.direction.gain(report.value), -report.metrics.get("loss", 0.0)
 
-    def _settle(self, number: int, *, goes_on: bool) -> Decision:
-        if goes_on:
-            return Decision.CONTINUE
-        if self._closed:
-            self._cut_short.add(number)
-        self._running.discard(number)
-        return Decision.PAUSE
+    def _take_down(self, number: int, reports: Sequence[Report]) -> bool:
+        """Whether the trial may go on after the last of them."""
+        goes_on = True
+        for report in reports:
+            new = self._ledger.report(number, report)
+            if new and self._halving.is_rung(report.samples):
+                goes_on = self._halving.record(number, report.samples, self._gain(report))
+        return goes_on
 
     def _leave(self, number: int) -> None:
         self._running.discard(number)
@@ -186,8 +226,7 @@ class Core:
     def _draw(self) -> int | None:
         """Starts a trial with a configuration that none had before; None where no new one is found."""
         number = len(self._ledger)
-        points = self._start[number : number + 1] if number < len(self._start) else self._draws(number)
-        for model, params in points:
+        for model, params in chain(self._start, self._draws(number)):
             config = self._space.config(model, params)
             if config not in self._tried:
                 self._tried.add(config)

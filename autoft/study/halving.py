@@ -2,8 +2,8 @@
 
 Li et al., "A System for Massively Parallel Hyperparameter Tuning" (arXiv 1810.05934). A trial that
 reaches a rung goes on if it stands in the best 1/eta of those seen there so far; else it is paused,
-and is promoted later should the others turn out worse. Pure: no clock, no Ray, no torch; a decision costs
-O(log n) for n trials at a rung.
+and is promoted later should the others turn out worse. Only the best of those who wait keep their place (and their
+checkpoint). Pure: no clock, no Ray, no torch.
 """
 
 from __future__ import annotations
@@ -36,17 +36,22 @@ def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int 
     return tuple(rungs)
 
 
+PLACES = 8
+
+
 class Halving:
     """The rungs of a search.
 
     Args:
         rungs: Samples seen at each rung, rising.
         eta: One in `eta` trials goes on.
+        places: How many may wait at a rung.
     """
 
-    def __init__(self, rungs: Sequence[int], eta: int) -> None:
+    def __init__(self, rungs: Sequence[int], eta: int, places: int = PLACES) -> None:
         self.rungs = tuple(rungs)
         self.eta = eta
+        self.places = places
         self._index = {samples: i for i, samples in enumerate(self.rungs)}
         self._levels = [_Rung() for _ in self.rungs]
         self._waits_at: dict[int, _Rung] = {}
@@ -67,6 +72,7 @@ class Halving:
         Returns:
             Whether the trial goes on at once; otherwise it waits to be promoted.
         """
+        self.leave(trial)  # it waits no more where it may have waited before
         rung = self._levels[self._index[samples]]
         key = (*(-part for part in gain), trial)
         insort(rung.ranking, key)
@@ -75,6 +81,20 @@ class Halving:
         heapq.heappush(rung.waiting, key)
         self._waits_at[trial] = rung
         return False
+
+    def crowded_out(self, samples: int) -> list[int]:
+        """Takes the place from those who wait at a rung behind `places` better ones; they will never go on.
+
+        Returns:
+            Their numbers.
+        """
+        rung = self._levels[self._index[samples]]
+        waiting = sorted(key for key in rung.waiting if self._waits_at.get(int(key[-1])) is rung)
+        lost = [int(key[-1]) for key in waiting[self.places :]]
+        for trial in lost:
+            self.leave(trial)
+        rung.waiting = waiting[: self.places]  # sorted, hence a heap
+        return lost
 
     def promotable(self, *, last_call: bool = False) -> int | None:
         """The trial to go on with, from the highest rung that has one; None where there is none.

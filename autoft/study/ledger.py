@@ -34,9 +34,9 @@ _STATES = {
 _OPTUNA_STATES = {state: optuna_state for optuna_state, state in reversed(_STATES.items())}
 _CONFIG, _REASON, _STARTED, _FINISHED, _REPORT = "config", "reason", "started", "finished", "report:"
 _SEARCH, _SPENT = "search", "spent"
-# What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100. TPE models the
-# best 25 at most as good, and the latest say where it stands.
-BEST, LATEST = 50, 100
+# What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100: the best, and the
+# latest. TPE takes the best tenth of what it sees as good, so all of the best are among the good.
+BEST, LATEST = 12, 108
 
 
 class Ledger:
@@ -51,6 +51,7 @@ class Ledger:
         self._observations: dict[int, tuple[TrialRecord, FrozenTrial]] = {}  # made anew when the record changes
         self._ranking: list[tuple[float, int]] = []  # (-gain of the best report, number), rising
         for trial in study.get_trials(deepcopy=False):
+            self._mend(trial)
             self._append(_record(trial), dict(trial.params), dict(trial.distributions))
 
     @classmethod
@@ -182,6 +183,14 @@ class Ledger:
         self._study.tell(number, value, state=optuna_state)
         self._replace(number, state=state, reason=reason, finished=now)
 
+    def _mend(self, trial: FrozenTrial) -> None:
+        """Makes up for the one write that a killed driver may have left undone."""
+        if trial.state.is_finished():
+            return
+        for key, value in trial.user_attrs.items():
+            if key.startswith(_REPORT) and value["samples"] not in trial.intermediate_values:
+                self._storage.set_trial_intermediate_value(trial._trial_id, value["samples"], value["value"])
+
     def _observation(self, number: int) -> FrozenTrial:
         record = self._records[number]
         known = self._observations.get(number)
@@ -250,7 +259,8 @@ def _record(trial: FrozenTrial) -> TrialRecord:
         config=TrialConfig(**attrs[_CONFIG]),
         state=_STATES[trial.state],
         reports=tuple(reports),
-        reason=attrs.get(_REASON, ""),
+        # A driver that was killed while it ended the trial may have left these on one that is still open.
+        reason=attrs.get(_REASON, "") if trial.state.is_finished() else "",
         started=attrs[_STARTED],
-        finished=attrs.get(_FINISHED),
+        finished=attrs.get(_FINISHED) if trial.state.is_finished() else None,
     )

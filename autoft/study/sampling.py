@@ -88,7 +88,13 @@ def _sampler(name: str, entropy: tuple[int, ...]) -> BaseSampler:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         # Searches of a fine-tune are short: after 8 random trials TPE does better than chance. Without
         # `group`, parameters that only one model has would be drawn independently.
-        return TPESampler(seed=own, n_startup_trials=8, multivariate=True, group=True, constant_liar=True)
+        return TPESampler(
+            seed=own,
+            n_startup_trials=8,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+        )
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:

@@ -46,6 +46,7 @@ class TrialRunner(tune.Trainable):
         self._finetune: FineTune | None = None
         self._told = 0
         self._saved = time.monotonic()
+        self._problem = ""
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -59,24 +60,28 @@ class TrialRunner(tune.Trainable):
         try:
             finetune = self._open()
             finetune.advance(SLICE)
-            if finetune.ended or time.monotonic() - self._saved > SAVE_EVERY:
-                self._save(finetune)
             result["samples"] = finetune.samples
             result["reports"] = [report.as_dict() for report in finetune.reports[self._told :]]
             self._told = len(finetune.reports)
-            if finetune.ended:
+            due = finetune.ended or time.monotonic() - self._saved > SAVE_EVERY
+            if due and not self._save(finetune) and finetune.ended:
+                result |= {"outcome": FAILED, "reason": f"its weights could not be saved: {self._problem}"}
+            elif finetune.ended:
                 result |= {"outcome": FAILED if finetune.failed else COMPLETE, "reason": finetune.ended}
         except Exception as error:
-            result |= {"samples": 0, "outcome": FAILED, "reason": _reason(error)}
+            result = {"samples": 0, **result, "outcome": FAILED, "reason": _reason(error)}
         if result["outcome"]:
             self._finetune = None
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Saves the trial in the folder of the search; Tune only gets to know that it was done."""
+        """Saves the trial in the folder of the search; Tune only gets to know that it was tried.
+
+        A trial that can't be saved (a full disk) goes on from the checkpoint before, or from its beginning.
+        """
         if self._finetune is not None:
             self._save(self._finetune)
-        return {"number": self._number}
+        return {"number": self._number, "problem": self._problem}
 
     def load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Nothing to do: a trial goes on from its own checkpoints as soon as it is opened."""
@@ -98,9 +103,15 @@ class TrialRunner(tune.Trainable):
             self._finetune.restore(checkpoints(self._folder, self._number))
         return self._finetune
 
-    def _save(self, finetune: FineTune) -> None:
-        finetune.save(checkpoints(self._folder, self._number))
+    def _save(self, finetune: FineTune) -> bool:
         self._saved = time.monotonic()
+        try:
+            finetune.save(checkpoints(self._folder, self._number))
+        except OSError as error:
+            self._problem = _reason(error)
+            return False
+        self._problem = ""
+        return True
 
 
 def _reason(error: Exception) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from autoft.tracking.runs import Runs
 
 _LONGEST_WAIT = 60.0  # seconds between two tries while MLflow is away
-_LOCK_TIMEOUT = 120.0  # seconds that `finish` waits for a pass under way
 
 
 class Mirror:
@@ -129,6 +128,7 @@ class Mirror:
         pipeline: str,
         artifacts: Sequence[Path] = (),
         status: str = "FINISHED",
+        timeout: float = 60.0,
     ) -> Published:
         """Bring MLflow up to date, publish the result on the parent run, and end the thread.
 
@@ -141,6 +141,7 @@ class Mirror:
             pipeline: Name of the `transformers` pipeline that the model is for.
             artifacts: Files to keep with the parent run.
             status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
+            timeout: Seconds to wait for a pass under way.
 
         Returns:
             Where everything is.
@@ -151,7 +152,7 @@ class Mirror:
         from autoft.tracking.publish import publish
 
         self._live = False
-        if not self._pass_lock.acquire(timeout=_LOCK_TIMEOUT):
+        if not self._pass_lock.acquire(timeout=timeout):
             raise TrackingError(self.problem or f"MLflow at {self._target.public_uri} does not answer")
         try:
             records = self._records()

@@ -77,6 +77,15 @@ def default_uri(runs: Path) -> str:
     return f"sqlite:///{(runs.absolute() / 'mlflow.db').as_posix()}"
 
 
+def resolve_uri(uri: str | None, runs: Path) -> str:
+    """The tracking URI to use: the one given, else `MLFLOW_TRACKING_URI`, else the embedded store in `runs`.
+
+    Credentials belong in MLflow's own environment variables; those in `MLFLOW_TRACKING_URI` are used, and
+    never stored.
+    """
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(runs)
+
+
 def public_uri(uri: str) -> str:
     """`uri`, or any text with URIs in it, without user names, passwords and tokens."""
     return _SECRET.sub(r"\1***", _LOGIN.sub("", uri))
