@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 # Where each keyword of `search` stands in a spec.
 _OPTIONS = {
-    **dict.fromkeys(("name", "task", "metric", "models", "space", "per_model"), ()),
+    **dict.fromkeys(("name", "task", "metric", "models"), ()),
     **dict.fromkeys(("text", "text_pair", "label", "limit", "clean", "encoding"), ("data",)),
     **dict.fromkeys(("train", "validation", "test", "validation_size", "test_size"), ("data",)),
     **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
     **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
     "experiment": ("tracking",),
 }
-_SECTIONS = ("search", "resources", "tracking")
+_MAPPINGS = ("search", "resources", "tracking", "space", "per_model")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
         SpecError: One line for each problem.
     """
     raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
-    problems = []
+    problems: list[str] = []
     source = options.pop("data", None)
     if source is not None:
         raw["data"] = dict(source) if isinstance(source, Mapping) else {**_section(raw, "data"), "source": str(source)}
@@ -99,15 +99,10 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
     for key, value in options.items():
         if key == "tracking_uri":
             raw["tracking"] = {**_section(raw, "tracking"), "uri": value}
-        elif key in _SECTIONS:
-            raw[key] = {**_section(raw, key), **value}
-        elif key == "space":
-            raw[key] = {**(raw.get(key) or {}), **value}
-        elif key == "per_model":
-            known = raw.get(key) or {}
-            raw[key] = {**known, **{model: {**known.get(model, {}), **knobs} for model, knobs in value.items()}}
+        elif key in _MAPPINGS:
+            raw[key] = _merged(key, raw.get(key), value, problems, depth=2 if key == "per_model" else 1)
         elif key not in _OPTIONS:
-            problems.append(f"{key}: unknown option{nearest(key, [*_OPTIONS, *_SECTIONS, 'data', 'tracking_uri'])}")
+            problems.append(f"{key}: unknown option{nearest(key, [*_OPTIONS, *_MAPPINGS, 'data', 'tracking_uri'])}")
         elif section := _OPTIONS[key]:
             raw[section[0]] = {**_section(raw, section[0]), key: value}
         else:
@@ -253,7 +248,25 @@ def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = raw.get(name)
     if isinstance(value, Mapping):
         return dict(value)
-    return {} if value is None else {"source": value}
+    if value is None:
+        return {}
+    if name != "data":
+        raise SpecError(f"{name}: found {value!r}, which is no mapping; write it as {{key: value}}")
+    return {"source": value}
+
+
+def _merged(path: str, old: Any, new: Any, problems: list[str], *, depth: int) -> Any:
+    """`new` laid over `old`; what should be a mapping and is none is told."""
+    if depth == 0:
+        return new
+    for value in (new, {} if old is None else old):
+        if not isinstance(value, Mapping):
+            problems.append(f"{path}: found {value!r}, which is no mapping; write it as {{key: value}}")
+            return old
+    laid = dict(old or {})
+    for key, value in new.items():
+        laid[key] = _merged(f"{path}.{key}", laid.get(key), value, problems, depth=depth - 1)
+    return laid
 
 
 def _seconds(budget: str | float) -> float:

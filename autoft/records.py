@@ -208,3 +208,11 @@ def ranked(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRec
     contenders = [(trial.best(direction), trial) for trial in trials if trial.state is not TrialState.FAILED]
     keyed = [(-direction.gain(best.value), trial.number, trial) for best, trial in contenders if best is not None]
     return [trial for _, _, trial in sorted(keyed, key=lambda entry: entry[:2])]
+
+
+def in_order(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
+    """All trials: those that may win as `ranked` has them, then the rest by number."""
+    trials = tuple(trials)
+    first = ranked(trials, direction)
+    numbers = {trial.number for trial in first}
+    return first + [trial for trial in trials if trial.number not in numbers]

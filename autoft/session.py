@@ -3,6 +3,7 @@
     spec.yaml      the spec with every default filled in
     data/          the rows as they were split; the test part is read once, at the end
     study.db       the ledger: an Optuna study
+    cache/         what the frozen parts of the models give; gone when the search has ended
     checkpoints/   of trials that may still go on or win
     ray/           Ray Tune's own record of each session
     model/         the winner
@@ -48,6 +49,7 @@ from autoft.training.predict import Predictor
 Observer = Callable[[Snapshot], None]
 
 SPEC, STUDY, DATA, MODEL, REPORT = "spec.yaml", "study.db", "data", "model", "report.json"
+CACHE = "cache"
 MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
 REFRESH = 0.25  # seconds between two snapshots for whoever watches
 NOTE_TIME = 5.0  # seconds between two notes of the time spent, for a search that gets killed
@@ -178,6 +180,7 @@ class Session:
                 stop.check()
                 self._tell("handing over to MLflow")
                 report = self._publish(mirror, report)
+                shutil.rmtree(self.folder / CACHE, ignore_errors=True)  # large, and quickly made anew
                 self._tell("done")
                 return report
         except (KeyboardInterrupt, Interrupted):
@@ -278,6 +281,7 @@ class Session:
             rungs=plan.rungs,
             patience=plan.spec.search.patience,
             threads=plan.spec.resources.cpus_per_trial,
+            cache=str((self.folder / CACHE).absolute()),
         )
 
     def _finish(self) -> dict[str, Any]:

@@ -73,3 +73,54 @@ def test_errors_have_their_exit_code_and_survive_pickling(error, code):
 
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.args, again.exit_code) == (type(error), error.args, code)
+
+
+@pytest.mark.parametrize("section", ["search", "space", "per_model", "tracking", "resources"])
+def test_a_section_that_is_no_mapping_is_told(section):
+    with pytest.raises(SpecError, match=f"{section}: found 5, which is no mapping"):
+        autoft.make_spec(task="text-classification", data="x.csv", **{section: 5})
+
+
+def test_a_password_never_gets_into_a_spec():
+    with pytest.raises(SpecError) as error:
+        autoft.make_spec(task="text-classification", data="x.csv", tracking_uri="http://alice:s3cret@mlflow.example")
+    assert "MLFLOW_TRACKING_PASSWORD" in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_key_that_stands_there_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("task: text-classification\ndata: a.csv\nspace: {epochs: 1}\nspace: {epochs: 2}\n")
+    with pytest.raises(SpecError, match="'space' stands there twice"):
+        autoft.make_spec(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"search": {"scheduler": "none", "eta": 4}}, "search.eta: has no effect with `scheduler: none`"),
+        (
+            {"data": {"train": "a", "test": "b", "test_size": 0.3}},
+            "data.test_size: has no effect where `test` is given",
+        ),
+    ],
+)
+def test_what_can_have_no_effect_is_told(options, line):
+    with pytest.raises(SpecError) as error:
+        autoft.make_spec(**{"task": "text-classification", "data": "x.csv", **options})
+    assert str(error.value).startswith(line)
+
+
+def test_a_trial_that_failed_never_leads():
+    from autoft.records import Direction, Report, TrialConfig, TrialRecord, TrialState, in_order, ranked
+
+    config = TrialConfig("m", 1e-4, 8, 1, 0)
+    report = lambda value: (Report(10, value, {}, 0.1, 1.0, 0.0),)  # noqa: E731
+    trials = [
+        TrialRecord(0, config, TrialState.FAILED, report(0.99), "diverged"),
+        TrialRecord(1, config, TrialState.PRUNED, report(0.5)),
+        TrialRecord(2, config, TrialState.COMPLETE, report(0.7)),
+        TrialRecord(3, config, TrialState.OPEN),
+    ]
+    assert [trial.number for trial in ranked(trials, Direction.MAXIMIZE)] == [2, 1]
+    assert [trial.number for trial in in_order(trials, Direction.MAXIMIZE)] == [2, 1, 0, 3]

@@ -1,12 +1,15 @@
 """One fine-tune: its batches, its milestones, its end, going on after a pause, and the model it leaves."""
 
+import errno
 import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -263,7 +266,9 @@ def test_a_job_pickles(tiny_job):
     assert again.task.name == tiny_job.task.name
 
 
-@pytest.mark.parametrize("wrong", [{"patience": 0}, {"threads": 0}, {"eval_batch_size": 0}, {"rungs": (0,)}])
+@pytest.mark.parametrize(
+    "wrong", [{"patience": 0}, {"threads": 0}, {"eval_batch_size": 0}, {"rungs": (0,)}, {"cache_bytes": -1}]
+)
 def test_a_job_that_makes_no_sense_is_refused(tiny_job, wrong):
     with pytest.raises(ValueError, match="not a job"):
         replace(tiny_job, **wrong)
@@ -453,6 +458,222 @@ def test_keep_best_of_a_pruned_trial(tiny_job, tiny_bert, tmp_path):
     # There is nothing to go on from any more.
     assert not FineTune(tiny_job, config).restore(tmp_path)
     export.keep_best(tmp_path / "none")
+
+
+# The frozen part, computed once
+
+
+@pytest.fixture
+def cached_job(tiny_job, tmp_path):
+    return replace(tiny_job, cache=str(tmp_path / "cache"))
+
+
+def entries_in(job):
+    return sorted(path.name for path in Path(job.cache).iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("knobs", [{"freeze_depth": 2}, {"freeze_depth": 4, "learning_rate": 1e-2}])
+def test_cached_gives_what_uncached_gives(tiny_job, cached_job, tiny_bert, knobs):
+    cached, plain = (FineTune(job, config_of(tiny_bert, dropout=0.2, **knobs)) for job in (cached_job, tiny_job))
+    assert (cached.uncached, plain.uncached) == ("", "the cache is off")
+    for one, other in zip(run(cached), run(plain), strict=True):
+        assert one.metrics == pytest.approx(other.metrics, abs=1e-4)
+        assert one.train_loss == pytest.approx(other.train_loss, abs=1e-4)
+    assert cached.reports[-1].value > 0.8
+    assert (cached.uncached, cached.ended) == ("", "horizon")
+
+
+@pytest.mark.parametrize(
+    ("job", "knobs", "reason"),
+    [
+        ({}, {"freeze_depth": 0}, "nothing is frozen"),
+        ({"cache": ""}, {"freeze_depth": 2}, "the cache is off"),
+        ({"cache_bytes": 0}, {"freeze_depth": 2}, "the cache is off"),
+    ],
+)
+def test_why_a_trial_is_uncached(cached_job, tiny_bert, job, knobs, reason):
+    trial = FineTune(replace(cached_job, **job), config_of(tiny_bert, epochs=1, **knobs))
+    assert trial.uncached == reason
+    assert run(trial)
+    assert not Path(cached_job.cache).exists()
+
+
+class CountingFrozen(TextClassification):
+    """The task itself, that counts how often a frozen block runs."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def build(self, path, meta, config):
+        def count(*_):
+            self.calls += 1
+
+        model = super().build(path, meta, config)
+        model.bert.encoder.layer[0].attention.register_forward_hook(count)
+        return model
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_all_epochs_trials_and_the_validation_share_one_pass_through_the_frozen_part(cached_job, tiny_bert, depth):
+    job = replace(cached_job, task=CountingFrozen())
+    run(FineTune(job, config_of(tiny_bert, freeze_depth=depth)))
+    trial = FineTune(job, config_of(tiny_bert, freeze_depth=depth, seed=6, dropout=0.0, learning_rate=1e-3))
+    looked = job.task.calls
+    run(trial)
+    assert job.task.calls == looked  # one look at the model, and then nothing for three epochs and five evaluations
+    assert len(entries_in(job)) == 1
+
+
+def test_a_depth_goes_on_from_the_nearest_lower_one_and_gives_the_same_bits(cached_job, tiny_bert, tmp_path):
+    job = replace(cached_job, task=CountingFrozen())
+    run(FineTune(job, config_of(tiny_bert, freeze_depth=1, epochs=1)))
+    before = entries_in(job)
+    trial = FineTune(job, config_of(tiny_bert, freeze_depth=3, epochs=1))
+    calls = job.task.calls
+    run(trial)
+    assert job.task.calls <= calls + 1  # a look at the lower border; the first block is done with
+    [added] = set(entries_in(job)) - set(before)
+    alone = replace(job, cache=str(tmp_path / "alone"))
+    run(FineTune(alone, config_of(tiny_bert, freeze_depth=3, epochs=1)))
+    assert entries_in(alone) == [added]
+    states = [(Path(folder) / added / "states.bin").read_bytes() for folder in (job.cache, alone.cache)]
+    assert states[0] == states[1]
+
+
+def test_only_what_is_looked_at_is_kept_where_only_the_head_is_trained(cached_job, tiny_bert):
+    run(FineTune(cached_job, config_of(tiny_bert, freeze_depth=4, epochs=1)))
+    [entry] = entries_in(cached_job)
+    assert (Path(cached_job.cache) / entry / "states.bin").stat().st_size == 160 * 32 * 4
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_cached_trial_resumes_bit_for_bit_also_while_the_cache_is_being_built(
+    cached_job, tiny_bert, tmp_path, depth, monkeypatch
+):
+    monkeypatch.setattr("autoft.training.frozen._CHUNK", 128)
+    config = config_of(tiny_bert, dropout=0.2, freeze_depth=depth)
+    whole = FineTune(replace(cached_job, cache=str(tmp_path / "other")), config)
+    run(whole)
+    trial, slices = FineTune(cached_job, config), 0
+    while True:
+        trial.advance(0.0)
+        trial.save(tmp_path / "checkpoints")
+        if trial.ended:
+            break
+        trial = FineTune(cached_job, config)
+        assert trial.restore(tmp_path / "checkpoints")
+        slices += not trial.samples
+    assert slices > 5
+    assert trial.uncached == ""
+    assert_same(whole, trial)
+
+
+def test_a_trial_goes_on_with_the_cache_and_without_it(tiny_job, cached_job, tiny_bert, tmp_path):
+    config = config_of(tiny_bert, freeze_depth=2)
+    plain = FineTune(tiny_job, config)
+    run(plain)
+    trial, jobs = FineTune(tiny_job, config), [cached_job, tiny_job]
+    while not trial.ended:
+        trial.advance(math.inf)
+        trial.save(tmp_path / "checkpoints")
+        trial = FineTune(jobs[0], config)
+        assert trial.restore(tmp_path / "checkpoints")
+        jobs.reverse()
+    assert [r.value for r in trial.reports] == pytest.approx([r.value for r in plain.reports], abs=1e-4)
+
+
+def test_a_trial_can_be_evaluated_before_the_cache_is_there_and_after(cached_job, tiny_bert):
+    trial = FineTune(cached_job, config_of(tiny_bert, freeze_depth=2))
+    before = trial.evaluate()
+    assert trial._feed.ready(math.inf)
+    assert trial.evaluate() == pytest.approx(before, abs=1e-5)
+    with torch.inference_mode():  # outside a batch the model is whole
+        assert (
+            trial._model(**dataset.tokenizer(str(tiny_bert))("a great film", return_tensors="pt"))
+            .logits.isfinite()
+            .all()
+        )
+
+
+def test_a_full_disk_is_no_reason_to_fail(cached_job, tiny_bert, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("autoft.training.activations.make_room", full)
+    trial = FineTune(cached_job, config_of(tiny_bert, freeze_depth=2, epochs=1))
+    assert len(run(trial)) == 2
+    assert (trial.uncached, trial.ended) == ("the cache can't be used: No space left on device", "horizon")
+    assert entries_in(cached_job) == []
+
+
+@pytest.mark.faults
+def test_a_disk_that_fills_up_during_the_build_leaves_nothing(cached_job, tiny_bert, tmp_path):
+    # The limit on the size of files is what a full disk looks like to a process: a write that fails half-way.
+    script = """
+        import pickle, resource, signal, sys
+        from autoft.training.finetune import FineTune
+        job, config = pickle.load(open(sys.argv[1], "rb"))
+        trial = FineTune(job, config)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+        while not trial.ended:
+            trial.advance(0.0)
+        print(trial.uncached, trial.ended, sep="|")
+    """
+    (tmp_path / "job.pickle").write_bytes(pickle.dumps((cached_job, config_of(tiny_bert, freeze_depth=2, epochs=1))))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "job.pickle")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "the cache can't be used: File too large|horizon"
+    assert entries_in(cached_job) == []
+
+
+def test_a_cache_that_is_too_small_is_done_without(cached_job, tiny_bert):
+    trial = FineTune(replace(cached_job, cache_bytes=1000), config_of(tiny_bert, freeze_depth=2, epochs=1))
+    run(trial)
+    assert trial.uncached == "the cache can't be used: it would take 0.3 MiB, and the cache may hold 0.0 MiB"
+
+
+def test_other_weights_or_other_rows_are_never_taken_for_the_same(cached_job, tiny_bert, tiny_data, tmp_path):
+    from safetensors.torch import save_file
+
+    config = config_of(tiny_bert, freeze_depth=1, epochs=1)
+    run(FineTune(cached_job, config))
+    other = tmp_path / "other-bert"
+    shutil.copytree(tiny_bert, other)
+    run(FineTune(cached_job, replace(config, model=str(other))))
+    assert len(entries_in(cached_job)) == 1  # the same weights elsewhere are the same
+    weights = load_file(other / "model.safetensors")
+    weights["encoder.layer.0.output.dense.bias"][0] += 1e-3
+    third = tmp_path / "third-bert"
+    shutil.copytree(tiny_bert, third)
+    save_file(weights, third / "model.safetensors", {"format": "pt"})
+    run(FineTune(cached_job, replace(config, model=str(third))))
+    assert len(entries_in(cached_job)) == 2
+    for part in ("train", "validation"):
+        tiny_data[:50].to_parquet(tmp_path / f"{part}.parquet")
+    run(FineTune(replace(cached_job, data=str(tmp_path)), config))
+    assert len(entries_in(cached_job)) == 3
+    run(FineTune(cached_job, replace(config, max_length=8)))
+    assert len(entries_in(cached_job)) == 4
+    run(FineTune(cached_job, replace(config, dropout=0.3, seed=9, batch_size=8)))
+    assert len(entries_in(cached_job)) == 4
+
+
+def test_a_text_without_a_token_is_not_cached(cached_job, tiny_bert):
+    class Empty(TextClassification):
+        name = "empty"
+
+        def encode(self, rows, tokenizer, meta, max_length):
+            examples = super().encode(rows, tokenizer, meta, max_length)
+            return [{key: [] if key != "labels" else value for key, value in examples[0].items()}, *examples[1:]]
+
+    trial = FineTune(replace(cached_job, task=Empty()), config_of(tiny_bert, freeze_depth=2, epochs=1))
+    assert trial.uncached == "there is a text without a token"
+    assert run(trial)
 
 
 # What is left

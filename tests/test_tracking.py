@@ -17,7 +17,7 @@ from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, t
 
 from autoft import tracking
 from autoft.errors import SpecError, TrackingError
-from autoft.records import Direction, TrialRecord, TrialState
+from autoft.records import TrialRecord, TrialState
 from autoft.tracking import Mirror, Target, description, projection
 from autoft.tracking import mirror as mirror_module
 from autoft.tracking.target import connect
@@ -673,7 +673,6 @@ def test_short_words() -> None:
     names = ("org/model", "asset:minilm-l6", "/some/folder/", "plain", "asset:org/x")
     assert [projection.short_name(x) for x in names] == ["model", "minilm-l6", "folder", "plain", "x"]
     assert projection.metric_name("recall@5") == "recall_5"
-    assert projection.ranked((a_trial(0, reports=0), a_trial(1), a_trial(2)), Direction.MAXIMIZE)[0].number == 1
 
 
 # ---- where MLflow is

@@ -79,6 +79,28 @@ def configs(dropout: float = 0.1) -> dict:
     }  # fmt: skip
 
 
+def more_configs(dropout: float = 0.1) -> dict:
+    """More of them: another decoder, and two that have an encoder and a decoder; [SEP] ends their texts."""
+    import transformers as t
+
+    return {
+        "llama": t.LlamaConfig(
+            vocab_size=200, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+            max_position_embeddings=66, pad_token_id=0, bos_token_id=2, eos_token_id=3, attention_dropout=dropout,
+        ),
+        "t5": t.T5Config(
+            vocab_size=200, d_model=16, d_kv=8, d_ff=32, num_layers=3, num_heads=2, pad_token_id=0, eos_token_id=3,
+            decoder_start_token_id=0, dropout_rate=dropout, classifier_dropout=dropout,
+        ),
+        "bart": t.BartConfig(
+            vocab_size=200, d_model=16, encoder_layers=3, decoder_layers=3, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=66,
+            pad_token_id=0, bos_token_id=2, eos_token_id=3, decoder_start_token_id=3, forced_eos_token_id=3,
+            dropout=dropout, attention_dropout=dropout, classifier_dropout=dropout,
+        ),
+    }  # fmt: skip
+
+
 def save_model(folder: Path, config, seed: int = 0) -> Path:
     """A base model with random weights as safetensors, and the tokenizer, in `folder`."""
     import torch

@@ -18,7 +18,7 @@ def resume(
 ) -> None:
     """Go on with a search that was stopped, killed, or should try more.
 
-    Trials go on from their last checkpoint; nothing that was reported is trained again.
+    Trials go on from their last checkpoint; after a kill at most a minute is trained again.
 
     Examples:
       autoft resume quickstart

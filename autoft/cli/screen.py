@@ -140,7 +140,7 @@ def _ordered(snapshot: Snapshot) -> list[TrialRecord]:
 
 
 def _rank(trial: TrialRecord, snapshot: Snapshot) -> tuple[float, int]:
-    best = trial.best(snapshot.direction)
+    best = None if trial.state is TrialState.FAILED else trial.best(snapshot.direction)
     return (-snapshot.direction.gain(best.value) if best else float("inf"), trial.number)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autoft.cli import options
+from autoft.records import ranked
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -109,11 +110,9 @@ def listing(found: Searches, runs: Path) -> RenderableType:
 
 
 def _summary(search: SearchRecord, trials: tuple[TrialRecord, ...], report: dict[str, Any] | None) -> dict[str, Any]:
-    best = max(
-        (found.value for trial in trials if (found := trial.best(search.direction))),
-        key=search.direction.gain,
-        default=None,
-    )
+    leader = next(iter(ranked(trials, search.direction)), None)
+    found = leader.best(search.direction) if leader else None
+    best = found.value if found else None
     return {
         "search": search.name,
         "task": search.task,

@@ -30,7 +30,7 @@ def ui(
     from autoft.tracking.serve import LOOPBACK
 
     told = _told(runs, name)
-    uri = tracking_uri or told.get("tracking_uri") or tracking.default_uri(runs)
+    uri = tracking_uri or told.get("tracking_uri") or tracking.resolve_uri(None, runs)
     if not uri.startswith(("http://", "https://")) and tracking_uri is None and not runs.is_dir():
         raise InputError(f"--runs {runs}: there is no such folder, so there are no searches to show")
     port = port or tracking.free_port()
@@ -62,7 +62,11 @@ def _told(runs: Path, name: str | None) -> dict[str, str]:
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except FileNotFoundError:  # not finished: the pages are there already, the report is not
-        return {}
+        from autoft.spec import load
+
+        spec = folder / "spec.yaml"
+        uri = load(spec).tracking.uri if spec.is_file() else None
+        return {"tracking_uri": uri} if uri else {}
     return {key: str(value) for key, value in report.get("mlflow", {}).items() if value is not None}
 
 

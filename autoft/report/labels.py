@@ -8,10 +8,7 @@ from typing import Any
 
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
-    "mean": "always the mean",
     "tfidf": "logistic regression on TF-IDF words",
-    "probe": "linear model on frozen features",
-    "plain": "plain recipe (lr 2e-5, batch 16, 3 epochs)",
 }
 
 

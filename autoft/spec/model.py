@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from autoft.space import Dimension, Range
 from autoft.words import parse_duration
@@ -129,6 +130,19 @@ class Tracking(_Section):
 
     uri: str | None = None
     """An MLflow tracking URI; by default a SQLite store beside the searches."""
+
+    @field_validator("uri", mode="before")
+    @classmethod
+    def _no_secret(cls, uri: Any) -> Any:
+        # The spec is stored, and shown in MLflow; the message must not repeat the password either.
+        login, at, _ = str(uri).partition("://")[2].partition("/")[0].rpartition("@")
+        if at and ":" in login:
+            raise PydanticCustomError(
+                "secret",
+                "holds a password, which would be stored with the search; leave it out and, for a server, set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, for PostgreSQL PGPASSWORD",
+            )
+        return uri
 
     experiment: Annotated[str, Field(min_length=1)] = "autoft"
     """Name of the MLflow experiment."""

@@ -50,9 +50,25 @@ def parse(raw: Mapping[str, Any]) -> SearchSpec:
         problems += [_line(dict(detail)) for detail in error.errors()]
     except TypeError:
         problems.append("the spec has keys that are not text")
+    else:
+        problems += _idle(spec)
     if problems:
         raise SpecError(*dict.fromkeys(problems))
     return spec
+
+
+def _idle(spec: SearchSpec) -> list[str]:
+    """Entries that were written and can have no effect."""
+    found = []
+    if spec.search.scheduler == "none":
+        for key in ("eta", "first_rung"):
+            if getattr(spec.search, key) != type(spec.search).model_fields[key].default:
+                found.append(f"search.{key}: has no effect with `scheduler: none`; leave it out")
+    for part in ("validation", "test"):
+        key = f"{part}_size"
+        if getattr(spec.data, part) and getattr(spec.data, key) != type(spec.data).model_fields[key].default:
+            found.append(f"data.{key}: has no effect where `{part}` is given; leave it out")
+    return found
 
 
 def load(path: str | Path) -> SearchSpec:
@@ -102,7 +118,20 @@ def write_yaml(spec: SearchSpec, path: Path) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """A SafeLoader that reads numbers as YAML 1.2 does: `1e-5` is one, and so is `1E5`."""
+    """A SafeLoader that reads `1e-5` as a number, as YAML 1.2 does, and refuses a key that stands there twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key != "<<":
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key!r} stands there twice", key_node.start_mark
+                    )
+                seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -125,7 +154,7 @@ def _line(detail: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{path}: missing; {_hint(location)}"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    if kind == "value_error":
+    if kind in {"value_error", "secret"}:
         return f"{path}: {message}"
     return f"{path}: found {found!r}; {message[:1].lower()}{message[1:]}"
 

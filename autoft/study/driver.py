@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autoft.records import TrialState
+from autoft.records import TrialState, ranked
 from autoft.spec import Resources
 from autoft.stopping import Stop
 from autoft.study.core import Core
@@ -143,11 +143,7 @@ class _Keeper:
         if len(ended) == self._ended:
             return
         self._ended = len(ended)
-        ranked = sorted(
-            (record for record in ended if record.reports and record.state is not TrialState.FAILED),
-            key=lambda record: (-direction.gain(record.best(direction).value), record.number),  # type: ignore[union-attr]
-        )
-        keep = {record.number for record in ranked[:KEEP_WEIGHTS]}
+        keep = {record.number for record in ranked(ended, direction)[:KEEP_WEIGHTS]}
         for number in keep - self._slim:
             keep_best(checkpoints(self._folder, number))
             self._slim.add(number)

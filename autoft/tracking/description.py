@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoft.records import Direction, SearchRecord, TrialRecord, TrialState
-from autoft.tracking.projection import ranked, short_depth, short_float, short_name
+from autoft.records import Direction, SearchRecord, TrialRecord, TrialState, in_order, ranked
+from autoft.tracking.projection import short_depth, short_float, short_name
 from autoft.words import format_duration
 
 # MLflow cuts a tag at 8,000 characters without a word, and would cut a table in the middle of a row.
@@ -42,7 +42,7 @@ def describe(
     top = f"{_verdict(search, trials, blocks) if report is None else final_verdict(search, report)}\n\n"
     top += f"{_counts(search, trials)}\n"
     end = f"\n### Use the model\n\n{usage}\n" if usage else ""
-    order = ranked(tuple(trials), search.direction)
+    order = in_order(trials, search.direction)
     for rows in range(min(_ROWS, len(order)), 0, -1):
         text = f"{top}\n### Leaderboard\n\n{_table(search, order, rows, blocks, links)}\n{end}"
         if len(text) <= _LIMIT:
@@ -100,7 +100,7 @@ def _against(direction: Direction, winner: Mapping[str, Any], report: Mapping[st
 
 
 def _verdict(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mapping[str, int]) -> str:
-    order = ranked(tuple(trials), search.direction)
+    order = ranked(trials, search.direction)
     best = order[0].best(search.direction) if order else None
     if best is None:
         return "**No result yet.** The first trials are on their way."

@@ -182,7 +182,7 @@ class Mirror:
             raise TrackingError(self.problem) from error
         finally:
             self._pass_lock.release()
-        self.stop(timeout=0)
+            self.stop(timeout=0)
         return published
 
     def _ensure_thread(self) -> None:

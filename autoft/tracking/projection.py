@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from autoft.records import Direction, SearchRecord, TrialConfig, TrialRecord, TrialState
+from autoft.records import SearchRecord, TrialConfig, TrialRecord, TrialState
 from autoft.space import ALL
 
 SEARCH = "autoft.search_id"
@@ -113,16 +113,6 @@ def closing(record: TrialRecord, search: SearchRecord) -> list[Point]:
 def tags(record: TrialRecord) -> dict[str, str]:
     """What is said of a trial beyond its numbers."""
     return {STATE: str(record.state), REASON: record.reason[:5000], SAMPLES: str(record.samples)}
-
-
-def ranked(trials: tuple[TrialRecord, ...], direction: Direction) -> list[TrialRecord]:
-    """Trials by their best value, best first; those without a report stand last."""
-
-    def key(record: TrialRecord) -> tuple[float, int]:
-        best = record.best(direction)
-        return (-direction.gain(best.value) if best else math.inf, record.number)
-
-    return sorted(trials, key=key)
 
 
 def metric_name(name: str) -> str:

@@ -57,6 +57,25 @@ def evaluation_batches(lengths: NDArray[np.integer[Any]], batch_size: int) -> li
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
+def token_batches(lengths: NDArray[np.integer[Any]], tokens: int) -> list[Rows]:
+    """Batches by falling length, each as large as a number of padded tokens allows.
+
+    Args:
+        lengths: Shape (n,), tokens of each row.
+        tokens: Bound on rows times longest row; a longer row is a batch of its own.
+
+    Returns:
+        Row indices of each batch; every row stands in exactly one.
+    """
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, tokens // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
 def collate(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
     """Examples as one batch of tensors, padded to the longest of them.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,13 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for the same inputs in the same order, whatever their labels are."""
+        inputs = [{key: value for key, value in example.items() if key != "labels"} for example in self.examples]
+        text = json.dumps(inputs, sort_keys=True, default=lambda value: np.asarray(value).tolist())
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=16)

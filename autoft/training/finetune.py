@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from autoft.records import Report, TrialConfig
 from autoft.training import checkpoint, dataset, evaluation, models, optim, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate
+from autoft.training.feeding import Feed
 from autoft.training.freezing import freeze, set_train_mode
 from autoft.training.job import Job, horizon, milestones
 
@@ -64,6 +65,15 @@ class FineTune:
         self.frozen = freeze(model, config.freeze_depth, batch, info.blocks)
         self._steps_per_epoch = math.ceil(len(self._train) / config.batch_size)
         self._model: Any = self._accelerator.prepare_model(model)
+        self._feed = Feed(
+            job,
+            self._model,
+            self._tokenizer,
+            info,
+            depth=config.freeze_depth,
+            parts=(self._train, self._validation),
+            precision=self._accelerator.mixed_precision,
+        )
         self._adamw, self._scheduler = optim.build(self._model, config, self._steps_per_epoch * config.epochs)
         self._optimizer: Any = self._accelerator.prepare_optimizer(self._adamw)
         self._trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
@@ -81,12 +91,19 @@ class FineTune:
         self.ended = ""
         self.failed = False
 
+    @property
+    def uncached(self) -> str:
+        """Why the frozen part is computed at every step; empty where it is computed once for all trials."""
+        return self._feed.uncached
+
     def advance(self, seconds: float) -> Report | None:
         """Trains up to the next milestone and evaluates there, or until the time is over.
 
+        Where the frozen part is computed once and isn't yet, that is done first.
+
         Args:
-            seconds: Wall clock to train for. At least one step is made, and a milestone that was reached is
-                always evaluated.
+            seconds: Wall clock to train for. At least one step is made, of training or of that computation, unless
+                another worker is at it; and a milestone that was reached is always evaluated.
 
         Returns:
             The report of the milestone, or None where the time was over before, or the trial has ended without it.
@@ -98,6 +115,8 @@ class FineTune:
         with rng.isolated():
             rng.install(self._rng)
             try:
+                if not self.ended and not self._feed.ready(deadline):
+                    return None
                 set_train_mode(self._model)
                 while not self.ended:
                     if self.samples >= self._milestones[len(self.reports)]:
@@ -171,7 +190,15 @@ class FineTune:
         """All metrics of the weights as they are on the validation rows; not finite where the scores aren't."""
         task, meta = self._job.task, self._job.meta
         size = self._job.eval_batch_size
-        scores = evaluation.scores(task, self._model, self._tokenizer, self._validation, meta=meta, batch_size=size)
+        scores = evaluation.scores(
+            task,
+            self._model,
+            self._tokenizer,
+            self._validation,
+            meta=meta,
+            batch_size=size,
+            feed=self._feed.validation,
+        )
         set_train_mode(self._model)
         if not np.isfinite(scores).all():  # an argmax would make a respectable number of them
             return {self._job.metric: math.nan}
@@ -183,9 +210,8 @@ class FineTune:
             lengths, size = self._train.lengths, self._config.batch_size
             self._batches = (epoch, bucketed_batches(lengths, size, self._config.seed, epoch))
         rows = self._batches[1][index]
-        batch = collate([self._train.examples[row] for row in rows], self._tokenizer)
-        batch = evaluation.to_device(batch, self._accelerator.device)
-        loss = self._job.task.loss(self._model, batch, self._job.meta)
+        with self._feed.train(rows) as batch:
+            loss = self._job.task.loss(self._model, batch, self._job.meta)
         value = loss.item()
         if not math.isfinite(value):
             self._diverge(f"the training loss is {value} after {self.samples} samples")

@@ -26,6 +26,8 @@ class Job:
         patience: Evaluations in a row without a new best after which a trial ends.
         threads: CPU threads of the trial.
         eval_batch_size: Rows per batch where nothing is trained.
+        cache: Folder for what the frozen parts of the models give, shared by all trials; empty: none is kept.
+        cache_bytes: What that folder may hold. 0: nothing; None: a quarter of the free disk, 8 GiB at the most.
     """
 
     task: Task
@@ -37,9 +39,12 @@ class Job:
     patience: int
     threads: int
     eval_batch_size: int = 64
+    cache: str = ""
+    cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.patience < 1 or self.threads < 1 or self.eval_batch_size < 1 or any(rung < 1 for rung in self.rungs):
+        least = min(self.patience, self.threads, self.eval_batch_size, *self.rungs)
+        if least < 1 or (self.cache_bytes is not None and self.cache_bytes < 0):
             raise ValueError(f"not a job that can be done: {self}")
 
 
