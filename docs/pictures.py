@@ -46,7 +46,7 @@ def main() -> None:
         live = Text.from_ansi(Path(sys.argv[2]).read_text(encoding="utf-8").rstrip())
         terminal(live, command, 110, HERE / "live.png")
     flow = report["mlflow"]
-    with mlflow_server(flow["tracking_uri"]) as base, browser_page(width=1280, height=900) as page:
+    with mlflow_server(flow["tracking_uri"]) as base, browser_page(width=1280, height=700) as page:
         show_parent_run(page, base, flow["experiment_id"], flow["run_id"], HERE / "mlflow-search.png")
         show_children(page, base, flow["experiment_id"], report["search"], HERE / "mlflow-trials.png")
         show_model(page, base, flow["model_name"], HERE / "mlflow-champion.png")
