@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,8 @@ def ui(
         typer.echo(f"MLflow: {_page(server, told)}")
         return
     base = f"http://{LOOPBACK}:{port}"
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with Ctrl-C ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         if not tracking.wait_until_up(base, server):
             ended = f"it ended with code {server.returncode}" if server.poll() is not None else "it does not answer"
