@@ -83,7 +83,7 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
             tags={"data": spec.data.source or spec.data.train or "", "fingerprint": planned.splits.fingerprint},
         )
         Ledger.create(draft / STUDY, record).close()
-        _put(draft, folder)
+        _put(draft, folder, replace=replace)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -400,10 +400,14 @@ def _check_replaceable(folder: Path, *, replace: bool) -> None:
     locked(folder).release()
 
 
-def _put(draft: Path, folder: Path) -> None:
-    """Puts a new search in its place; one that was there goes only when the new one stands."""
+def _put(draft: Path, folder: Path, *, replace: bool) -> None:
+    """Puts a new search in its place; one that was there goes only when the new one stands.
+
+    Seconds have passed since the place was looked at, and another process may have taken it.
+    """
     old = draft.with_name(f"{draft.name}-old")
     if folder.exists():
+        _check_replaceable(folder, replace=replace)
         folder.rename(old)
     draft.rename(folder)
     shutil.rmtree(old, ignore_errors=True)

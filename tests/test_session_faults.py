@@ -138,3 +138,22 @@ def test_a_search_runs_in_a_thread_and_beside_a_ray_of_the_callers_own(given):
     finally:
         ray.shutdown()
     assert len(found[0].trials) == 2
+
+
+def test_a_place_that_was_taken_meanwhile_is_left_alone(given, tmp_path, monkeypatch):
+    """Two searches of one name, started at the same moment: the second finds the place taken, and says so."""
+    from autoft import session
+
+    checked = session.plan
+
+    def taken_while_it_checks(spec, runs):
+        planned = checked(spec, runs)
+        (runs / "search").mkdir(parents=True)
+        (runs / "search" / "spec.yaml").write_text("another process's")
+        return planned
+
+    monkeypatch.setattr(session, "plan", taken_while_it_checks)
+    with pytest.raises(SpecError, match="exists already"):
+        prepare(autoft.make_spec(**given), tmp_path / "runs", replace=False)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["search"]
+    assert (tmp_path / "runs" / "search" / "spec.yaml").read_text() == "another process's"
