@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from autoft.planning import Plan
     from autoft.session import Observer
+    from autoft.training.predict import Predictor
 
 # Where each keyword of `search` stands in a spec.
 _OPTIONS = {
@@ -216,6 +217,20 @@ def load(name: str | Path, runs: str | Path = RUNS) -> Result:
     if not path.is_file():
         raise SpecError(f"{folder}: not finished yet; go on with: autoft resume {folder.name}")
     return Result(search_record.name, folder, json.loads(path.read_text(encoding="utf-8")), trials)
+
+
+def model(name: str | Path, runs: str | Path = RUNS) -> Predictor:
+    """A winner, ready to answer: by the name or folder of its search, or by its model folder wherever that lies.
+
+    Raises:
+        InputError: There is no such search or model, or the search is not finished.
+    """
+    from autoft.training.predict import Predictor
+
+    folder = _folder(name, runs)
+    if not (folder / "study.db").is_file() and (folder / "autoft.json").is_file():
+        return Predictor.load(folder)
+    return Predictor.load(load(name, runs).model_dir)
 
 
 def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tuple[TrialRecord, ...]]:

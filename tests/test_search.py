@@ -199,3 +199,27 @@ def wait_for_reports(path, count, process):
                 return
         time.sleep(0.2)
     raise AssertionError("the search never reported")
+
+
+def test_predict_opens_a_model_folder_wherever_it_lies(searched, tmp_path, capsys):
+    import shutil
+
+    from autoft.cli import app as cli
+
+    shutil.copytree(searched.model_dir, tmp_path / "copied")
+    table = tmp_path / "texts.csv"
+    table.write_text("text\na great story\n")
+    for arguments, code in (
+        ([str(searched.model_dir), "a great story", "--json"], 0),
+        ([str(tmp_path / "copied"), "a great story", "--json"], 0),
+        ([str(tmp_path), "a great story"], 2),
+        ([str(searched.model_dir), "--data", str(table), "--out", str(table)], 2),
+    ):
+        with pytest.raises(SystemExit) as left:
+            cli.main(["predict", *arguments])
+        assert (left.value.code or 0) == code
+    assert table.read_text() == "text\na great story\n"
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2
+    assert said[0] == said[1]
+    assert json.loads(said[0])["label"] == searched.predict(["a great story"])[0]["label"]

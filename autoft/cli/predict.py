@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,11 +16,9 @@ from autoft.errors import DataError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from autoft.api import Result
-
 
 def predict(
-    search: Annotated[str, typer.Argument(metavar="NAME_OR_FOLDER", help="A search, or its folder.")],
+    search: Annotated[str, typer.Argument(metavar="NAME_OR_FOLDER", help="A search, its folder, or a model folder.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="Texts to be labelled.")] = None,
     *,
     data: Annotated[Path | None, typer.Option(help="A table of texts instead.")] = None,
@@ -44,17 +43,20 @@ def predict(
         raise InputError("--data: texts are given as well; keep one of the two")
     lines = [] if data is not None else texts or _lines()
 
+    if out is not None and data is not None and out.exists() and out.samefile(data):
+        raise InputError(f"--out {out}: this is the table itself; write the answers to another file")
+
     from autoft import api
 
-    result = api.load(search, runs)
+    model = api.model(search, runs)
     inputs: list[dict[str, Any]]
     if data is None:
-        answers = result.predict(lines)
+        answers = model.predict(lines)
         inputs = [{"text": line} for line in lines]
     else:
-        columns = _columns(result, text, text_pair)
+        columns = _columns(model.meta, text, text_pair)
         table = _table(data, columns)
-        answers = result.predict(table.set_axis(list(columns), axis="columns"))
+        answers = model.predict(table.set_axis(list(columns), axis="columns"))
         inputs = [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
     rows = [{**given, **answer} for given, answer in zip(inputs, answers, strict=True)]
     if out is not None:
@@ -76,12 +78,8 @@ def _lines() -> list[str]:
     return lines
 
 
-def _columns(result: Result, text: str | None, text_pair: str | None) -> dict[str, str]:
+def _columns(meta: Mapping[str, Any], text: str | None, text_pair: str | None) -> dict[str, str]:
     """For each column of texts that the model was trained on, the user's column that stands for it."""
-    try:
-        meta = jsonlib.loads((result.model_dir / "autoft.json").read_text(encoding="utf-8"))["meta"]
-    except (OSError, ValueError, KeyError):
-        raise InputError(f"{result.model_dir}: this is no model that autoft saved; autoft.json is missing") from None
     if text_pair and not meta.get("text_pair"):
         raise InputError("--text-pair: the model was trained on single texts; leave it out")
     columns = {meta["text"]: text or meta["text"]}
