@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autoft.errors import InputError, SpecError
 from autoft.records import SearchRecord, Snapshot, TrialRecord
 from autoft.spec import RUNS, SearchSpec, parse, read_yaml
-from autoft.words import nearest, parse_duration
+from autoft.words import nearest, parse_duration, public_uri, resume_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ def resume(
     from autoft.study.ledger import Ledger
 
     began = time.monotonic()
-    folder = _folder(name, runs)
+    folder = folder_of(name, runs)
     changes: dict[str, Any] = {} if trials is None else {"trials": trials}
     if not (folder / STUDY).is_file():
         raise SpecError(f"{folder}: there is no search; `autoft show --all` lists those there are")
@@ -211,11 +211,11 @@ def load(name: str | Path, runs: str | Path = RUNS) -> Result:
     Raises:
         SpecError: There is no such search, or it is not finished.
     """
-    folder = _folder(name, runs)
+    folder = folder_of(name, runs)
     search_record, trials = records(folder, runs)
     path = folder / "report.json"
     if not path.is_file():
-        raise SpecError(f"{folder}: not finished yet; go on with: autoft resume {folder.name}")
+        raise SpecError(f"{folder}: not finished yet; go on with: {resume_command(folder)}")
     return Result(search_record.name, folder, json.loads(path.read_text(encoding="utf-8")), trials)
 
 
@@ -227,7 +227,7 @@ def model(name: str | Path, runs: str | Path = RUNS) -> Predictor:
     """
     from autoft.training.predict import Predictor
 
-    folder = _folder(name, runs)
+    folder = folder_of(name, runs)
     if not (folder / "study.db").is_file() and (folder / "autoft.json").is_file():
         return Predictor.load(folder)
     return Predictor.load(load(name, runs).model_dir)
@@ -242,7 +242,7 @@ def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tu
     from autoft.session import STUDY
     from autoft.study.ledger import Ledger
 
-    folder = _folder(name, runs)
+    folder = folder_of(name, runs)
     if not (folder / STUDY).is_file():
         raise SpecError(f"{folder}: there is no search; `autoft show --all` lists those there are")
     ledger = Ledger.open(folder / STUDY)
@@ -252,7 +252,8 @@ def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tu
         ledger.close()
 
 
-def _folder(name: str | Path, runs: str | Path) -> Path:
+def folder_of(name: str | Path, runs: str | Path = RUNS) -> Path:
+    """The folder of a search that is named by its name in `runs`, or by its folder; it need not be there."""
     inside = Path(runs) / str(name)
     if inside.is_dir() and inside.resolve().parent == Path(runs).resolve():
         return inside
@@ -266,7 +267,7 @@ def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if name != "data":
-        raise SpecError(f"{name}: found {value!r}, which is no mapping; write it as {{key: value}}")
+        raise SpecError(f"{name}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
     return {"source": value}
 
 
@@ -276,7 +277,7 @@ def _merged(path: str, old: Any, new: Any, problems: list[str], *, depth: int) -
         return new
     for value in (new, {} if old is None else old):
         if not isinstance(value, Mapping):
-            problems.append(f"{path}: found {value!r}, which is no mapping; write it as {{key: value}}")
+            problems.append(f"{path}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
             return old
     laid = dict(old or {})
     for key, value in new.items():

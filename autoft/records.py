@@ -211,8 +211,9 @@ def ranked(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRec
 
 
 def in_order(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
-    """All trials: those that may win as `ranked` has them, then the rest by number."""
+    """All trials: those that may win as `ranked` has them, then those without a report, the failed ones last."""
     trials = tuple(trials)
     first = ranked(trials, direction)
     numbers = {trial.number for trial in first}
-    return first + [trial for trial in trials if trial.number not in numbers]
+    rest = (trial for trial in trials if trial.number not in numbers)
+    return first + sorted(rest, key=lambda trial: (trial.state is TrialState.FAILED, trial.number))

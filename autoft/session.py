@@ -15,7 +15,6 @@ A search that was stopped, however rudely, goes on from this folder alone.
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import tempfile
 import time
@@ -32,7 +31,7 @@ from autoft.errors import Interrupted, SearchError, SpecError, TrackingError
 from autoft.planning import Plan, plan
 from autoft.records import SearchRecord, Snapshot, TrialRecord, TrialState, ranked
 from autoft.report import bootstrap_interval, build, write
-from autoft.spec import RUNS, SearchSpec, parse, read_yaml, write_yaml
+from autoft.spec import SearchSpec, parse, read_yaml, write_yaml
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
@@ -45,6 +44,7 @@ from autoft.training.checkpoint import load_latest
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
 from autoft.training.predict import Predictor
+from autoft.words import resume_command
 
 Observer = Callable[[Snapshot], None]
 
@@ -110,12 +110,6 @@ def reopen(folder: Path, changes: Mapping[str, Any]) -> Plan:
         write_yaml(planned.spec, draft)
         draft.replace(folder / SPEC)
     return planned
-
-
-def resume_command(folder: Path) -> str:
-    """What a person types to go on with the search in `folder`."""
-    elsewhere = "" if folder.parent == RUNS else f" --runs {shlex.quote(str(folder.parent))}"
-    return f"autoft resume {folder.name}{elsewhere}"
 
 
 def locked(folder: Path) -> FileLock:

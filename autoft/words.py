@@ -1,11 +1,25 @@
-"""Words for people: durations, and the nearest of the names that would be right."""
+"""Words for people: durations, short names and numbers, commands to copy, addresses without their secrets."""
 
 from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
+RUNS = Path("runs")
+"""Where searches are kept, unless the user says otherwise."""
+
+_SECRET = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|sslpassword|access_key)=)[^&\s'\"]*")
+_LOGIN = re.compile(
+    # Greedy up to the last @ before a slash or a space: a password may hold an @ of its own,
+    r"(?<=://)(?:[^/\s'\"]*@"
+    # or a slash; what follows the colon is then no port,
+    r"|[^/:@\[\s'\"]*:(?!\d*(?:[/?#\s'\"]|$))[^@\s'\"]*@"
+    # though in a database's URI even what looks like one is a password where an @ comes later.
+    r"|(?<!http://)(?<!https://)[^/:@\[\s'\"]*:[^@\s'\"]*@)"
+)
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -19,6 +33,8 @@ def parse_duration(text: str | float) -> float:
         raise ValueError(f"{text!r} is no duration; write for example 90s, 10m or 1h30m")
     if isinstance(text, int | float):
         seconds = float(text)
+    elif not isinstance(text, str):  # a list, say, from a file
+        raise ValueError(f"{text!r} is no duration; write for example 90s, 10m or 1h30m")
     else:
         match = _DURATION.fullmatch(text.strip().lower().replace(" ", ""))
         if not text.strip() or match is None:
@@ -45,3 +61,38 @@ def nearest(word: str, words: Iterable[str]) -> str:
     names = list(words)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else f"; known are {', '.join(names)}"
+
+
+def short_name(ref: str) -> str:
+    """The part of a model's reference that people call it by: `asset:a` → `a`, `org/b` → `b`, `x/y/c/` → `c`."""
+    return re.split(r"[/:\\]", ref.rstrip("/\\:"))[-1] or ref
+
+
+def compact(value: float | None) -> str:
+    """A hyperparameter with two or three digits, `3.2e-4` style where it is small; `own` for None."""
+    if value is None:
+        return "own"
+    if value == 0 or 1e-2 <= abs(value) < 1e5:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def freeze(depth: int, blocks: int | None) -> str:
+    """A freeze depth; `all` where it is every block of the model."""
+    return "all" if blocks is not None and depth >= blocks > 0 else str(depth)
+
+
+def runs_option(runs: Path) -> str:
+    """` --runs …` for a command that a person can copy; empty for the default folder."""
+    return "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
+
+
+def resume_command(folder: Path) -> str:
+    """What a person types to go on with the search in `folder`."""
+    return f"autoft resume {folder.name}{runs_option(folder.parent)}"
+
+
+def public_uri(uri: str) -> str:
+    """`uri`, or any text with URIs in it, without user names, passwords and tokens."""
+    return _SECRET.sub(r"\1***", _LOGIN.sub("", uri))

@@ -21,6 +21,7 @@ from autoft.cli.screen import Screen, view
 from autoft.errors import InputError, Interrupted, SearchError, SpecError
 from autoft.records import Direction, Report, SearchRecord, Snapshot, TrialConfig, TrialRecord, TrialState
 from autoft.report import build
+from autoft.words import RUNS
 
 COMMANDS = ("search", "check", "resume", "show", "predict", "ui", "tasks", "assets")
 HEAVY = ("torch", "transformers", "pandas", "numpy", "optuna", "ray", "mlflow", "sklearn", "datasets")
@@ -229,6 +230,50 @@ def test_options_reach_the_spec_before_the_file(tmp_path: Path) -> None:
     assert list(spec.space) == ["epochs"]
 
 
+def test_check_takes_every_option_of_search(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {}
+    for command in ("search", "check"):
+        assert run(command, "--help") == 0
+        said = plain(capsys.readouterr().out)
+        known[command] = set(re.findall(r"--[a-z][a-z-]+", said[said.index("Options") :]))
+    assert {"--tracking-uri", "--experiment", "--name", "--replace", "--set"} <= known["search"]
+    assert known["check"] == known["search"]
+
+
+@pytest.mark.parametrize("setting", ["search=5", "space=5", "per_model=5", "tracking=sqlite", "resources=[1]"])
+def test_a_section_set_to_a_single_value_is_one_line(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("search", "--task", "text-classification", "--data", "a.csv", "--set", setting) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {setting.partition('=')[0]}: found ")
+
+
+def test_a_password_is_repeated_by_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+    for uri in (
+        "http://me:s3cret@h",
+        "postgresql://me:s3cret@h/db",
+        "https://s3cret@h",
+        "mysql://h/db?password=s3cret",
+    ):
+        for option in (
+            ["--tracking-uri", uri],
+            ["--set", f"tracking.uri={uri}"],
+            ["--set", f"tracking={uri}"],
+            ["--set", f"tracking.uri=[{uri}]"],
+            ["--set", f"tracking.uri.x={uri}"],
+            ["--set", f"tracking.uri={uri}", "--set", f"tracking.uri={uri}"],
+        ):
+            assert run("check", "--task", "text-classification", "--data", "a.csv", *option) == 2
+            captured = capsys.readouterr()
+            assert len(captured.err.splitlines()) == 1
+            assert "s3cret" not in captured.err + captured.out, option
+
+
+@pytest.mark.parametrize("trials", ["0", "-3"])
+def test_resume_refuses_fewer_trials_than_one(trials: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("resume", "nothing", "--trials", trials) == 2
+    assert "--trials" in plain(capsys.readouterr().err)
+
+
 # --- lists ---
 
 
@@ -391,6 +436,32 @@ def test_without_a_terminal_each_thing_is_said_once_on_one_line() -> None:
     ]
 
 
+def test_a_trial_that_failed_after_all_gives_its_place_to_the_next_best() -> None:
+    said = spoken(
+        snapshot(trial(0, 0.9)),
+        snapshot(trial(0, 0.9), trial(1, 0.6)),
+        snapshot(trial(0, 0.9, state=TrialState.FAILED, reason="diverged"), trial(1, 0.6, 0.7)),
+    )
+    assert [line.split(",")[0] for line in said if "best so far" in line] == [
+        "#0 paused at 100 of 1",
+        "#1 paused at 300 of 1",
+    ]
+
+
+def test_a_trial_that_failed_is_last_and_never_the_best(tmp_path: Path) -> None:
+    from autoft.cli.show import board, listing
+
+    record = SearchRecord("id", "demo", "text-classification", "accuracy", Direction.MAXIMIZE, 1e9)
+    trials = (trial(0, 0.99, state=TrialState.FAILED, reason="diverged"), trial(1), trial(2, 0.5))
+    console = Console(width=130, file=io.StringIO(), record=True, highlight=False)
+    console.print(board(record, trials, None, 130))
+    rows = [line.split() for line in console.export_text().splitlines() if re.match(r"\s*\d+  ", line)]
+    assert [row[0] for row in rows] == ["2", "1", "0"]
+    assert rows[-1][-2:] == ["failed:", "diverged"]
+    console.print(listing([(record, trials, None)], tmp_path))
+    assert "not finished; validation accuracy 0.5000" in console.export_text()
+
+
 def test_a_trial_that_goes_on_is_heard_of_at_its_next_pause_and_at_its_end() -> None:
     said = spoken(
         snapshot(trial(0, 0.5), running={0: 150}),
@@ -422,7 +493,7 @@ def finished(**changes: Any) -> dict[str, Any]:
     return build(record, BUSY.trials, 0, **{**values, **changes})
 
 
-def final_text(report: dict[str, Any], runs: Path = options.RUNS, width: int = 100) -> str:
+def final_text(report: dict[str, Any], runs: Path = RUNS, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
     console.print(final(report, runs))
     return console.export_text()
@@ -452,6 +523,57 @@ def test_the_last_screen_fits_the_terminal(width: int) -> None:
     assert all(
         len(line) <= width for line in final_text(finished(model_dir="runs/" + "long" * 40), width=width).splitlines()
     )
+
+
+# --- where MLflow is ---
+
+
+@pytest.mark.parametrize(
+    ("report", "spec", "environment", "uri"),
+    [
+        (None, "http://own.example", None, "http://own.example"),
+        (None, "http://own.example", "http://other.example", "http://own.example"),
+        (None, None, "http://me:pw@other.example", "http://me:pw@other.example"),
+        ("http://own.example", "http://own.example", "http://other.example", "http://own.example"),
+        ("postgresql://db/x", "postgresql://me@db/x", None, "postgresql://me@db/x"),
+        ("postgresql://db/x", None, "postgresql://me:pw@db/x", "postgresql://me:pw@db/x"),
+        ("http://moved.example", None, None, "http://moved.example"),
+        (None, None, None, None),
+    ],
+)
+def test_the_pages_are_those_of_the_store_of_the_search(
+    report: str | None,
+    spec: str | None,
+    environment: str | None,
+    uri: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from autoft.cli import ui
+    from autoft.tracking import default_uri
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if environment:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", environment)
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    tracking = f"tracking: {{uri: '{spec}'}}\n" if spec else ""
+    (folder / "spec.yaml").write_text(f"task: text-classification\ndata: a.csv\n{tracking}")
+    if report:
+        (folder / "report.json").write_text(json.dumps({"mlflow": {"tracking_uri": report, "run_id": None}}))
+    assert ui._uri(tmp_path, ui._told(tmp_path, "demo")) == (uri or default_uri(tmp_path))
+
+
+def test_a_search_is_looked_for_in_the_runs_and_nowhere_above_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path / "runs")
+    assert run("ui", "../secret/nothing", "--runs", str(tmp_path / "runs")) == 2
+    from autoft import api
+
+    assert api.folder_of("../secret", tmp_path / "runs") == Path("../secret")  # as a path of one's own, not inside runs
 
 
 # --- the whole way ---
@@ -505,6 +627,18 @@ def test_a_table_is_labelled_row_by_row(searched: Path) -> None:
     assert [row["body"] for row in rows] == ["one, two", "three", "one"]
     wrong = autoft("predict", "demo", "--data", "new.csv", cwd=searched)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --data: ")
+
+
+@pytest.mark.slow
+def test_check_says_that_a_name_is_taken(searched: Path, tiny_bert: Path) -> None:
+    arguments = ["check", "--task", "text-classification", "--data", "rows.csv", "--clean", "--model", str(tiny_bert)]
+    free = autoft(*arguments, "--name", "other", cwd=searched)
+    assert free.returncode == 0 and "ready: run `autoft search`" in free.stdout, free.stderr
+    taken = autoft(*arguments, "--name", "demo", "--json", cwd=searched)
+    assert taken.returncode == 0, taken.stderr
+    assert "runs/demo exists already; go on with it (autoft resume demo)" in json.loads(taken.stdout)["notes"][-1]
+    replaced = autoft(*arguments, "--name", "demo", "--replace", cwd=searched)
+    assert "--replace deletes it" in replaced.stdout and "ready: run `autoft search`" in replaced.stdout
 
 
 @pytest.mark.slow

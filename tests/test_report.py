@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from autoft import tasks
 from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
 from autoft.report import bootstrap_interval, build, render, write
-from autoft.report.labels import between, compact, freeze, score, short_name
+from autoft.report.labels import between, score
 from autoft.report.markdown import comparison
 
 
@@ -336,28 +336,5 @@ def test_a_fault_while_writing_leaves_the_old_report(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.json", "report.md"]
 
 
-@pytest.mark.parametrize(
-    ("ref", "name"),
-    [
-        ("asset:minilm-l6", "minilm-l6"),
-        ("org/model", "model"),
-        ("plain", "plain"),
-        ("models/mine/", "mine"),
-        ("/", "/"),
-    ],
-)
-def test_a_model_is_called_by_its_last_name(ref: str, name: str) -> None:
-    assert short_name(ref) == name
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [(3.2e-4, "3.2e-4"), (1e-5, "1e-5"), (0.01, "0.01"), (0.0, "0"), (16, "16"), (None, "own"), (9.99e-4, "1e-3")],
-)
-def test_a_hyperparameter_is_short(value: float | None, said: str) -> None:
-    assert compact(value) == said
-
-
-def test_freeze_depth_says_all_only_where_it_is_known_to_be_all() -> None:
-    assert (freeze(6, 6), freeze(5, 6), freeze(6, None), freeze(0, 6)) == ("all", "5", "6", "0")
+def test_a_score_that_is_none_is_a_dash() -> None:
     assert (score(None), score(math.inf), score(0.5)) == ("-", "-", "0.5000")

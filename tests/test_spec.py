@@ -252,3 +252,99 @@ def test_every_space_that_is_shipped_is_valid(path: Path) -> None:
 
 def test_some_spaces_are_shipped() -> None:
     assert {path.stem for path in SHIPPED} >= {"quickstart", "rotten-tomatoes"}
+
+
+# --- nothing is dropped without a word ---
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("task: a\ndata: b\ntask: c\n", "line 3: 'task' stands there twice; keep one of the two"),
+        (
+            "space:\n  epochs: 1\n  dropout: 0\n  epochs: 2\n",
+            "line 4: 'epochs' stands there twice; keep one of the two",
+        ),
+        ("a: [{b: 1, 'b': 2}]\n", "line 1: 'b' stands there twice; keep one of the two"),
+        ("a: {1: x, 1: y}\n", "line 1: 1 stands there twice; keep one of the two"),
+    ],
+)
+def test_a_key_that_stands_there_twice_is_refused_with_its_line(text: str, line: str, tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(SpecError) as refused:
+        load(file)
+    assert refused.value.problems == (f"{file}: {line}",)
+
+
+def test_a_key_may_replace_one_that_is_merged_in(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "task: text-classification\ndata: a.csv\n"
+        "per_model:\n  a: &a {epochs: 1, dropout: 0}\n  b: {<<: *a, epochs: 2}\n"
+    )
+    assert load(file).per_model["b"] == {"epochs": Choice((2,)), "dropout": Choice((0.0,))}
+
+
+def test_a_value_with_a_key_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^'low' stands there twice$"):
+        read_value("{low: 1, low: 2}")
+
+
+@pytest.mark.parametrize(
+    ("extra", "lines"),
+    [
+        (
+            {"search": {"scheduler": "none", "eta": 3, "first_rung": 100}},  # 3 is the default, and was written
+            [f"search.{key}: has no effect with `scheduler: none`; leave it out" for key in ("eta", "first_rung")],
+        ),
+        (
+            {"data": {"train": "a", "validation": "b", "test": "c", "validation_size": 0.15, "test_size": 0.2}},
+            [
+                f"data.{part}_size: has no effect where `{part}` is given; leave it out"
+                for part in ("validation", "test")
+            ],
+        ),
+    ],
+)
+def test_what_was_written_and_has_no_effect_is_told(extra: dict[str, object], lines: list[str]) -> None:
+    with pytest.raises(SpecError) as refused:
+        parse({**GOOD, **extra})
+    assert list(refused.value.problems) == lines
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"search": {"scheduler": "none", "trials": 2}},
+        {"data": {"train": "a", "validation": "b", "test": "c"}},
+        {"data": {"train": "a", "test": "c", "validation_size": 0.3}},
+    ],
+)
+def test_what_nobody_wrote_is_not_complained_of_when_a_search_goes_on(extra: dict[str, object], tmp_path: Path) -> None:
+    spec = parse({**GOOD, **extra})
+    write_yaml(spec, tmp_path / "spec.yaml")
+    assert load(tmp_path / "spec.yaml") == spec
+
+
+@pytest.mark.parametrize(
+    ("uri", "instead"),
+    [
+        ("http://me:s3cret@host:5000", "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ("https://s3cret@host", "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        ("postgresql://me:s3cret@host/db", "~/.pgpass or PGPASSWORD"),
+        ("postgresql://me:s3/cret@host/db", "~/.pgpass or PGPASSWORD"),
+        ("postgresql+psycopg2://host/db?user=me&password=s3cret", "~/.pgpass or PGPASSWORD"),
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(uri: str, instead: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        parse({**GOOD, "tracking": {"uri": uri}})
+    (line,) = refused.value.problems
+    assert line.startswith("tracking.uri: ") and instead in line
+    assert "s3" not in line and "cret" not in line.replace("secret", "")
+
+
+@pytest.mark.parametrize("uri", ["http://host:5000", "postgresql://me@host/db", "sqlite:////a/b@c/x.db", "file:///a/b"])
+def test_a_uri_without_a_secret_is_kept(uri: str) -> None:
+    assert parse({**GOOD, "tracking": {"uri": uri}}).dump()["tracking"]["uri"] == uri

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -388,6 +389,58 @@ def test_a_server_that_hangs_blocks_neither_start_nor_the_caller() -> None:
         assert not mirror.stop(timeout=0.1)
 
 
+@pytest.mark.faults
+def test_the_end_comes_back_in_time_from_a_server_that_hangs_and_leaves_no_thread() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes the connection and never says a word
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        mirror = Mirror(a_search(), Target(uri, "autoft"), Ledger(a_trial(0)))
+        for _ in range(2):  # it may be tried again while the thread still hangs
+            with pytest.raises(TrackingError, match="not answer"):
+                mirror.finish(a_report(a_search()), None, None, "text-classification", timeout=0.3)
+        thread = mirror._thread
+        assert thread.is_alive()  # inside its request
+    thread.join(PATIENCE)  # which ends with the server
+    assert not thread.is_alive()
+
+
+def test_the_end_stops_the_thread_whether_or_not_it_went_well(store, tmp_path) -> None:
+    ledger = Ledger(a_trial(0))
+    mirror = store.mirror(ledger)
+    mirror.start()
+    thread = mirror._thread
+    with pytest.raises(TrackingError, match="holds no model"):
+        mirror.finish(a_report(a_search()), tmp_path, "reviews", "text-classification")
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    mirror.finish(a_report(a_search()), None, None, "text-classification")
+    assert store.parent().info.status == "FINISHED"
+
+
+def test_the_end_of_a_search_with_a_trial_that_mlflow_refuses_is_shown(store) -> None:
+    from mlflow.exceptions import MlflowException
+
+    refused = a_trial(0)
+    mirror = store.mirror(Ledger(refused, a_trial(1)))
+    real = store.client.log_batch
+
+    class Refusing:
+        def __getattr__(self, name):
+            return getattr(store.client, name)
+
+        def log_batch(self, run_id, **kwargs):
+            if any(tag.key == projection.SAMPLES for tag in kwargs.get("tags", ())) and run_id == first():
+                raise MlflowException("too long", error_code=1000)
+            return real(run_id, **kwargs)
+
+    def first() -> str:
+        return store.children()[0].info.run_id
+
+    mirror._client = Refusing()
+    mirror.finish(a_report(a_search()), None, None, "text-classification", timeout=PATIENCE)
+    assert "too long" in mirror.problem
+    assert "The winner is trial #0" in store.parent().data.tags["mlflow.note.content"]
+
+
 def kill_tree(process: subprocess.Popen) -> None:
     """Kill -9 of a server and of the workers that it started."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -661,37 +714,47 @@ def test_a_huge_search_still_fits_into_a_tag_and_ends_with_whole_rows() -> None:
     assert all(line.count("|") == 12 for line in text.splitlines() if line.startswith("|"))
 
 
-def test_short_words() -> None:
-    assert [projection.short_float(x) for x in (3.2e-4, 2e-5, 1e-3, 0.01, 0.5, 9.96e-4)] == [
-        "3.2e-4",
-        "2e-5",
-        "1e-3",
-        "0.01",
-        "0.5",
-        "1e-3",
-    ]
-    names = ("org/model", "asset:minilm-l6", "/some/folder/", "plain", "asset:org/x")
-    assert [projection.short_name(x) for x in names] == ["model", "minilm-l6", "folder", "plain", "x"]
+def test_a_trial_that_failed_is_last_with_its_reason_and_never_the_best() -> None:
+    reason = "diverged: the loss | is not\nfinite " + "x" * 200
+    trials = [a_trial(0, TrialState.FAILED, 2, best=0.99, reason=reason), a_trial(1, best=0.5), a_trial(2, reports=0)]
+    text = description.describe(a_search(), trials, BLOCKS, {})
+    assert "Best so far: 0.4375 macro_f1** on validation, trial #1" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    assert [re.search(r"#\d", row)[0] for row in rows] == ["#1", "#2", "#0"]
+    assert rows[-1].startswith("| -&emsp;") and "failed: diverged: the loss \\| is not finite" in rows[-1]
+    assert len(rows[-1]) < 400
+    assert projection.closing(trials[0], a_search()) == []
+    assert [point.key for point in projection.closing(trials[1], a_search())] == ["best_val_macro_f1"]
+
+
+def test_a_metric_may_have_any_name() -> None:
     assert projection.metric_name("recall@5") == "recall_5"
 
 
 # ---- where MLflow is
 
 
+def test_credentials_are_never_shown() -> None:
+    assert "pass" not in repr(Target("http://me:pass@host", "x"))
+    assert Target("http://me:pass@host", "x").public_uri == "http://host"
+
+
 @pytest.mark.parametrize(
-    ("uri", "public"),
+    ("given", "environment", "uri"),
     [
-        ("http://me:pass@host:5000/x", "http://host:5000/x"),
-        ("postgresql://me:p@ss@db/mlflow?sslmode=require", "postgresql://db/mlflow?sslmode=require"),
-        ("postgresql://db/mlflow?user=me&password=abc&x=1", "postgresql://db/mlflow?user=me&password=***&x=1"),
-        ("https://token@host", "https://host"),
-        ("sqlite:////a/b@c/mlflow.db", "sqlite:////a/b@c/mlflow.db"),
-        ("cannot reach 'http://u:p@h/api' twice", "cannot reach 'http://h/api' twice"),
+        ("http://given", "http://environment", "http://given"),
+        (None, "http://me:pw@environment", "http://me:pw@environment"),
+        (None, "", None),
+        (None, None, None),
     ],
 )
-def test_credentials_are_never_shown(uri, public) -> None:
-    assert tracking.public_uri(uri) == public
-    assert "pass" not in repr(Target("http://me:pass@host", "x"))
+def test_a_uri_given_goes_before_the_environment_and_that_before_the_default(
+    given, environment, uri, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", environment)
+    assert tracking.resolve_uri(given, tmp_path) == (uri or tracking.default_uri(tmp_path))
 
 
 def test_the_embedded_store_is_absolute(tmp_path, monkeypatch) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autoft.records import TrialRecord, TrialState
-from autoft.report.labels import compact, freeze, score, short_name
+from autoft.report.labels import score
+from autoft.words import compact, freeze, short_name
 
 if TYPE_CHECKING:
     from autoft.records import Direction

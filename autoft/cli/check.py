@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autoft.cli import options
+from autoft.cli.given import takes_a_search
+from autoft.words import RUNS, resume_command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,25 +18,14 @@ if TYPE_CHECKING:
     from autoft.planning import Plan
 
 
+@takes_a_search
 def check(
-    spec: options.SpecFile = None,
+    given: dict[str, Any],
     *,
-    task: options.Task = None,
-    data: options.Data = None,
-    text: options.Text = None,
-    text_pair: options.TextPair = None,
-    label: options.Label = None,
-    model: options.Models = None,
-    metric: options.Metric = None,
-    clean: options.Clean = None,
-    limit: options.Limit = None,
-    set_: options.Settings = None,
-    budget: options.Budget = None,
-    trials: options.Trials = None,
-    workers: options.Workers = None,
-    seed: options.Seed = None,
-    name: options.Name = None,
-    runs: options.Runs = options.RUNS,
+    runs: options.Runs = RUNS,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Allow for a search of the same name, as search does.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Check a spec, its data and its models before anything is trained.
@@ -47,32 +40,32 @@ def check(
 
     from autoft import api
 
-    given = options.given(
-        set_,
-        task=task,
-        data=data,
-        text=text,
-        text_pair=text_pair,
-        label=label,
-        models=model or None,
-        metric=metric,
-        clean=clean,
-        limit=limit,
-        budget=budget,
-        trials=trials,
-        workers=workers,
-        seed=seed,
-        name=name,
-    )
-    plan = api.check(api.make_spec(spec, **given), runs)
+    plan = api.check(api.make_spec(**given), runs)
+    note = _taken(runs / plan.spec.name, replace)
+    if note:
+        plan = dataclasses.replace(plan, notes=(*plan.notes, note))
     if json:
         typer.echo(_json(plan))
     else:
-        Console(highlight=False).print(view(plan))
+        Console(highlight=False).print(view(plan, ready=not note or replace))
 
 
-def view(plan: Plan) -> RenderableType:
-    """A plan as a person reads it: the data, the models, the space, and how it is searched."""
+def _taken(folder: Path, replace: bool) -> str:
+    """What `autoft search` will say or do of a search that has the name already; empty where there is none."""
+    if not folder.exists():
+        return ""
+    if replace:
+        return f"{folder} exists already, and --replace deletes it"
+    return f"{folder} exists already; go on with it ({resume_command(folder)}), take another --name, or add --replace"
+
+
+def view(plan: Plan, *, ready: bool = True) -> RenderableType:
+    """A plan as a person reads it: the data, the models, the space, and how it is searched.
+
+    Args:
+        plan: The plan.
+        ready: A search with the same arguments would start.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -94,7 +87,9 @@ def view(plan: Plan) -> RenderableType:
         searched,
         *([Text(), *notes] if notes else []),
         Text(),
-        Text("ready: run `autoft search` with the same arguments", "green"),
+        Text("ready: run `autoft search` with the same arguments", "green")
+        if ready
+        else Text("all but the name is ready", "yellow"),
     )
 
 

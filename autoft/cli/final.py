@@ -11,10 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from autoft.cli.options import RUNS, runs_option
-from autoft.report.labels import baseline_name, between, compact, recipe, score
+from autoft.report.labels import baseline_name, between, recipe, score
 from autoft.report.markdown import comparison
-from autoft.words import format_duration
+from autoft.words import RUNS, compact, format_duration, runs_option
 
 
 def final(report: Mapping[str, Any], runs: Path = RUNS) -> RenderableType:

@@ -10,7 +10,7 @@ from typing import Self
 
 from rich.console import Console
 
-from autoft.records import Snapshot, TrialRecord, TrialState
+from autoft.records import Snapshot, TrialRecord, TrialState, ranked
 from autoft.report.labels import recipe, score
 from autoft.words import format_duration
 
@@ -27,7 +27,6 @@ class Lines:
         self._lock = threading.Lock()
         self._phase = ""
         self._said: dict[int, tuple[TrialState, int]] = {}
-        self._best: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -40,13 +39,14 @@ class Lines:
     def __call__(self, snapshot: Snapshot) -> None:
         """Prints what is new in `snapshot`."""
         with self._lock:
+            leader = next(iter(ranked(snapshot.trials, snapshot.direction)), None)
             for trial in sorted(snapshot.trials, key=lambda trial: (trial.finished or float("inf"), trial.number)):
-                self._trial(trial, snapshot)
+                self._trial(trial, snapshot, trial is leader)
             if snapshot.phase != self._phase:
                 self._phase = snapshot.phase
                 self._say(f"{snapshot.name}: {snapshot.phase}{_left(snapshot)}")
 
-    def _trial(self, trial: TrialRecord, snapshot: Snapshot) -> None:
+    def _trial(self, trial: TrialRecord, snapshot: Snapshot, leader: bool) -> None:
         paused = trial.state is TrialState.OPEN
         if paused and (trial.number in snapshot.running or not trial.reports):
             return
@@ -60,12 +60,7 @@ class Lines:
         what = f"#{trial.number} {'paused' if paused else trial.state}{at}"
         best = trial.best(snapshot.direction)
         if best:
-            what += f", validation {snapshot.metric} {score(best.value)}"
-            if trial.state is not TrialState.FAILED and (
-                self._best is None or snapshot.direction.better(best.value, self._best)
-            ):
-                self._best = best.value
-                what += " (best so far)"
+            what += f", validation {snapshot.metric} {score(best.value)}{' (best so far)' if leader else ''}"
         what += f"; {recipe(trial.config.as_dict(), snapshot.blocks.get(trial.config.model))}"
         if trial.reason:
             what += f"; {' '.join(trial.reason.split())}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autoft.errors import SpecError
-from autoft.words import nearest
+from autoft.words import nearest, public_uri
 
 _SEARCHED, _HOW, _WHERE = "What is searched", "How it is searched", "Where it goes"
 
@@ -74,8 +73,6 @@ TrackingUri = Annotated[
 Experiment = Annotated[str | None, typer.Option(help="Name of the MLflow experiment.", rich_help_panel=_WHERE)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
 
-RUNS = Path("runs")
-
 
 def given(settings: Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
     """The options that the user gave, as keywords of `autoft.api.make_spec`.
@@ -89,6 +86,7 @@ def given(settings: Sequence[str] | None = None, **options: Any) -> dict[str, An
     found = {key: value for key, value in options.items() if value is not None}
     for setting in settings or ():
         path, equals, text = setting.partition("=")
+        setting = public_uri(setting)  # noqa: PLW2901 - from here on it is only for messages
         keys = path.strip().split(".")
         if not equals or not all(keys):
             raise SpecError(f"--set {setting}: not KEY=VALUE, as in --set space.learning_rate=3e-5")
@@ -120,13 +118,3 @@ def _value(setting: str, text: str) -> Any:
         return read_value(text)
     except ValueError as error:
         raise SpecError(f"--set {setting}: {error}") from None
-
-
-def runs_option(runs: Path) -> str:
-    """` --runs …` for a command that a person can copy; empty for the default folder."""
-    return "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"
-
-
-def folder_of(name: str, runs: Path) -> Path:
-    """The folder of a search that is named by its name in `runs`, or by its folder."""
-    return runs / name if (runs / name).is_dir() else Path(name)

@@ -12,6 +12,7 @@ import typer
 
 from autoft.cli import options
 from autoft.errors import DataError, InputError
+from autoft.words import RUNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def predict(
     text: Annotated[str | None, typer.Option(help="Its column of texts; by default as in training.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Its column of second texts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the answers here: csv or jsonl.")] = None,
-    runs: options.Runs = options.RUNS,
+    runs: options.Runs = RUNS,
     json: options.Json = False,
 ) -> None:
     """Use the winner of a search.

@@ -7,13 +7,21 @@ from typing import Annotated
 import typer
 
 from autoft.cli import options
+from autoft.words import RUNS
 
 
 def resume(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the search.")],
     budget: options.Budget = None,
-    trials: options.Trials = None,
-    runs: options.Runs = options.RUNS,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Configurations to try in all, those tried before included.",
+            rich_help_panel="How it is searched",
+        ),
+    ] = None,
+    runs: options.Runs = RUNS,
     json: options.Json = False,
 ) -> None:
     """Go on with a search that was stopped, killed, or should try more.

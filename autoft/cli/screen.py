@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from autoft.cli.cells import state_cell, trial_cells, trial_table
-from autoft.records import Snapshot, TrialRecord, TrialState
-from autoft.report.labels import compact, freeze, score, short_name
-from autoft.words import format_duration
+from autoft.records import Snapshot, TrialRecord, TrialState, in_order, ranked
+from autoft.report.labels import score
+from autoft.words import compact, format_duration, freeze, short_name
 
 _AROUND = 9  # lines of the screen that aren't trials: header, gaps, table head, "more", and one for the prompt
 
@@ -68,7 +68,7 @@ def view(snapshot: Snapshot, width: int, height: int, age: float = 0.0) -> Rende
         height: Height of the terminal in lines; the view has fewer.
         age: Seconds since the snapshot was taken, added to the time used.
     """
-    leader = _leader(snapshot)
+    leader = next(iter(ranked(snapshot.trials, snapshot.direction)), None)
     table = trial_table("", snapshot.metric, progress=True, width=width)
     ordered = _ordered(snapshot)
     room = max(1, height - _AROUND)
@@ -122,26 +122,11 @@ def _best(snapshot: Snapshot, leader: TrialRecord | None) -> Text:
     )
 
 
-def _leader(snapshot: Snapshot) -> TrialRecord | None:
-    able = [trial for trial in snapshot.trials if trial.reports and trial.state is not TrialState.FAILED]
-    return min(able, key=lambda trial: _rank(trial, snapshot), default=None)
-
-
 def _ordered(snapshot: Snapshot) -> list[TrialRecord]:
     """Those that train first, by number; then the best ones; the failed ones last."""
-    return sorted(
-        snapshot.trials,
-        key=lambda trial: (
-            (0, trial.number, 0)
-            if trial.number in snapshot.running
-            else (2 if trial.state is TrialState.FAILED else 1, *_rank(trial, snapshot))
-        ),
-    )
-
-
-def _rank(trial: TrialRecord, snapshot: Snapshot) -> tuple[float, int]:
-    best = None if trial.state is TrialState.FAILED else trial.best(snapshot.direction)
-    return (-snapshot.direction.gain(best.value) if best else float("inf"), trial.number)
+    training = sorted((t for t in snapshot.trials if t.number in snapshot.running), key=lambda trial: trial.number)
+    order = in_order(snapshot.trials, snapshot.direction)
+    return training + [trial for trial in order if trial.number not in snapshot.running]
 
 
 def _progress(trial: TrialRecord, snapshot: Snapshot, width: int) -> RenderableType:

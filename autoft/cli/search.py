@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from autoft.cli import options
+from autoft.cli.given import takes_a_search
+from autoft.words import RUNS
 
 
+@takes_a_search
 def search(
-    spec: options.SpecFile = None,
+    given: dict[str, Any],
     *,
-    task: options.Task = None,
-    data: options.Data = None,
-    text: options.Text = None,
-    text_pair: options.TextPair = None,
-    label: options.Label = None,
-    model: options.Models = None,
-    metric: options.Metric = None,
-    clean: options.Clean = None,
-    limit: options.Limit = None,
-    set_: options.Settings = None,
-    budget: options.Budget = None,
-    trials: options.Trials = None,
-    workers: options.Workers = None,
-    seed: options.Seed = None,
-    name: options.Name = None,
-    runs: options.Runs = options.RUNS,
+    runs: options.Runs = RUNS,
     replace: options.Replace = False,
-    tracking_uri: options.TrackingUri = None,
-    experiment: options.Experiment = None,
     json: options.Json = False,
 ) -> None:
     """Search for the best fine-tuned model.
@@ -44,24 +32,5 @@ def search(
     from autoft import api
     from autoft.cli.watching import watched
 
-    given = options.given(
-        set_,
-        task=task,
-        data=data,
-        text=text,
-        text_pair=text_pair,
-        label=label,
-        models=model or None,
-        metric=metric,
-        clean=clean,
-        limit=limit,
-        budget=budget,
-        trials=trials,
-        workers=workers,
-        seed=seed,
-        name=name,
-        tracking_uri=tracking_uri,
-        experiment=experiment,
-    )
-    wanted = api.make_spec(spec, **given)
+    wanted = api.make_spec(**given)
     watched(lambda observer: api.search(wanted, runs=runs, replace=replace, observer=observer), runs, json)

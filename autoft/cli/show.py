@@ -10,6 +10,7 @@ import typer
 
 from autoft.cli import options
 from autoft.records import ranked
+from autoft.words import RUNS, resume_command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def show(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Name of a search, or its folder.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="List all searches.")] = False,
-    runs: options.Runs = options.RUNS,
+    runs: options.Runs = RUNS,
     json: options.Json = False,
 ) -> None:
     """Show the leaderboard of a search, finished or not; without a name, list the searches.
@@ -45,7 +46,8 @@ def show(
             console.print(listing(found, runs))
         return
     search, trials = api.records(name, runs)
-    report = _report(options.folder_of(name, runs))
+    folder = api.folder_of(name, runs)
+    report = _report(folder)
     if json:
         from autoft.report.summary import leaderboard
 
@@ -58,7 +60,7 @@ def show(
 
         console.print(final(report, runs))
     else:
-        console.print(f"not finished; go on with: autoft resume {name}{options.runs_option(runs)}", markup=False)
+        console.print(f"not finished; go on with: {resume_command(folder)}", markup=False)
 
 
 def board(

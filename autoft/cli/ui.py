@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from autoft.cli import options
-from autoft.errors import InputError, TrackingError
+from autoft.errors import InputError, SpecError, TrackingError
+from autoft.words import RUNS
 
 
 def ui(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A search whose page is to be shown.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 5000,
-    runs: options.Runs = options.RUNS,
+    runs: options.Runs = RUNS,
     tracking_uri: options.TrackingUri = None,
 ) -> None:
     """Open the searches in MLflow. Only this machine can reach it; Ctrl-C ends it.
@@ -31,7 +33,7 @@ def ui(
     from autoft.tracking.serve import LOOPBACK
 
     told = _told(runs, name)
-    uri = tracking_uri or told.get("tracking_uri") or tracking.resolve_uri(None, runs)
+    uri = tracking_uri or _uri(runs, told)
     if not uri.startswith(("http://", "https://")) and tracking_uri is None and not runs.is_dir():
         raise InputError(f"--runs {runs}: there is no such folder, so there are no searches to show")
     port = port or tracking.free_port()
@@ -56,21 +58,34 @@ def ui(
 
 
 def _told(runs: Path, name: str | None) -> dict[str, str]:
-    """What the report of a search says of MLflow."""
+    """What a search says of MLflow: its report, and as `given` what its spec says of the store."""
     if name is None:
         return {}
-    folder = options.folder_of(name, runs)
+    from autoft import api
+    from autoft.spec import read_yaml
+
+    folder = api.folder_of(name, runs)
     if not folder.is_dir():
         raise InputError(f"there is no search {name!r} in {runs}; `autoft show --all` lists them")
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:  # not finished: the pages are there already, the report is not
-        from autoft.spec import load
+    told: dict[str, Any] = {}
+    with suppress(FileNotFoundError):  # not finished: the pages are there already, the report is not
+        told |= json.loads((folder / "report.json").read_text(encoding="utf-8")).get("mlflow") or {}
+    with suppress(SpecError):
+        section = read_yaml(folder / "spec.yaml").get("tracking")
+        told["given"] = section.get("uri") if isinstance(section, dict) else None
+    return {key: str(value) for key, value in told.items() if value is not None}
 
-        spec = folder / "spec.yaml"
-        uri = load(spec).tracking.uri if spec.is_file() else None
-        return {"tracking_uri": uri} if uri else {}
-    return {key: str(value) for key, value in report.get("mlflow", {}).items() if value is not None}
+
+def _uri(runs: Path, told: dict[str, str]) -> str:
+    """The store of a search; the one in the report is without credentials, and gets those that are known."""
+    from autoft import tracking
+
+    shown, given = told.get("tracking_uri"), told.get("given")
+    environment = tracking.resolve_uri(None, runs)
+    for known in (given, environment):
+        if known is not None and shown in (None, tracking.public_uri(known)):
+            return known
+    return shown or environment
 
 
 def _page(base: str, told: dict[str, str]) -> str:

@@ -6,30 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autoft.words import compact, freeze, short_name
+
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
     "tfidf": "logistic regression on TF-IDF words",
 }
 
 
-def short_name(ref: str) -> str:
-    """The last part of a model's reference: `asset:minilm-l6` and `org/minilm-l6` are both `minilm-l6`."""
-    return ref.rstrip("/").rpartition("/")[2].rpartition(":")[2] or ref
-
-
 def baseline_name(key: str) -> str:
     """A baseline in words."""
     return BASELINES.get(key, key.replace("_", " "))
-
-
-def compact(value: float | None) -> str:
-    """A hyperparameter with two digits, `3.2e-4` style where it is small; `own` for None."""
-    if value is None:
-        return "own"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
 def score(value: float | None) -> str:
@@ -43,11 +30,6 @@ def between(interval: Sequence[float | None] | None) -> str:
         return ""
     low, high = interval
     return f"{score(low)} to {score(high)}"
-
-
-def freeze(depth: int, blocks: int | None) -> str:
-    """A freeze depth; `all` where it is every block of the model."""
-    return "all" if blocks is not None and depth >= blocks > 0 else str(depth)
 
 
 def recipe(params: Mapping[str, Any], blocks: int | None = None) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autoft.records import Direction
-from autoft.report.labels import baseline_name, between, compact, freeze, recipe, score, short_name
-from autoft.words import format_duration
+from autoft.report.labels import baseline_name, between, recipe, score
+from autoft.words import compact, format_duration, freeze, short_name
 
 SHOWN = 15  # rows of the leaderboard; report.json has them all
 

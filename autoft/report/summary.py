@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from autoft.records import SearchRecord, TrialRecord, TrialState
+from autoft.records import SearchRecord, TrialRecord, TrialState, in_order, ranked
 from autoft.report.markdown import render
 
 LIBRARIES = ("autoft", "torch", "transformers", "accelerate", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
@@ -113,15 +113,11 @@ def build(
 
 def leaderboard(search: SearchRecord, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """All trials, the best on validation first; those that failed or have no report come last, without a rank."""
-    ranked = []
-    for trial in trials:
-        best = trial.best(search.direction)
-        able = best is not None and trial.state is not TrialState.FAILED
-        ranked.append((not able, -search.direction.gain(best.value) if best else math.inf, trial.number, trial, best))
-    ranked.sort(key=lambda entry: entry[:3])
+    able = {trial.number for trial in ranked(trials, search.direction)}
+    ordered = [(trial, trial.best(search.direction)) for trial in in_order(trials, search.direction)]
     return [
         {
-            "rank": None if unable else rank,
+            "rank": rank if trial.number in able else None,
             "trial": trial.number,
             "params": trial.config.as_dict(),
             "validation": best.value if best else None,
@@ -130,7 +126,7 @@ def leaderboard(search: SearchRecord, trials: Sequence[TrialRecord]) -> list[dic
             "samples": trial.samples,
             "seconds": trial.seconds,
         }
-        for rank, (unable, _, _, trial, best) in enumerate(ranked, start=1)
+        for rank, (trial, best) in enumerate(ordered, start=1)
     ]
 
 

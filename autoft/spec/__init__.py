@@ -5,8 +5,9 @@ All problems are found at once, each with its path, what was found and what woul
     space.learning_rte: unknown key, did you mean learning_rate?
 """
 
-from autoft.spec.model import RUNS, DataSpec, Resources, SearchSection, SearchSpec, Tracking
+from autoft.spec.model import DataSpec, Resources, SearchSection, SearchSpec, Tracking
 from autoft.spec.reading import load, parse, read_value, read_yaml, write_yaml
+from autoft.words import RUNS
 
 __all__ = [
     "RUNS",

@@ -10,13 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from pydantic_core import PydanticCustomError
 
 from autoft.space import Dimension, Range
-from autoft.words import parse_duration
+from autoft.words import parse_duration, public_uri
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
-
-
-RUNS = Path("runs")
-"""Where searches are kept, unless the user says otherwise."""
 
 
 class _Section(BaseModel):
@@ -135,14 +131,19 @@ class Tracking(_Section):
     @classmethod
     def _no_secret(cls, uri: Any) -> Any:
         # The spec is stored, and shown in MLflow; the message must not repeat the password either.
-        login, at, _ = str(uri).partition("://")[2].partition("/")[0].rpartition("@")
-        if at and ":" in login:
-            raise PydanticCustomError(
-                "secret",
-                "holds a password, which would be stored with the search; leave it out and, for a server, set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, for PostgreSQL PGPASSWORD",
-            )
-        return uri
+        text = str(uri)
+        server = text.startswith(("http://", "https://"))
+        # The name of a database's user is no secret, and nothing else can say it; a server's login may be a token.
+        if public_uri(text) in (text, "" if server else re.sub(r"(?<=://)[^/:@\s]*@", "", text)):
+            return uri
+        instead = (
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            if server
+            else "keep it where the database's client looks, for PostgreSQL ~/.pgpass or PGPASSWORD"
+        )
+        raise PydanticCustomError(
+            "secret", f"holds a password or token, which would be stored with the search; leave it out and {instead}"
+        )
 
     experiment: Annotated[str, Field(min_length=1)] = "autoft"
     """Name of the MLflow experiment."""
@@ -208,9 +209,22 @@ class SearchSpec(_Section):
             raise ValueError("the same model stands there twice")
         return models
 
+    @property
+    def idle(self) -> dict[tuple[str, str], str]:
+        """Entries that can have no effect beside the others, by section and key, each with the reason."""
+        found: dict[tuple[str, str], str] = {}
+        if self.search.scheduler == "none":
+            found |= {("search", key): "with `scheduler: none`" for key in ("eta", "first_rung")}
+        for part in ("validation", "test"):
+            if getattr(self.data, part):
+                found["data", f"{part}_size"] = f"where `{part}` is given"
+        return found
+
     def dump(self) -> dict[str, Any]:
-        """The spec as plain data that `parse` reads back to an equal spec."""
+        """The spec as plain data that `parse` reads back to an equal spec; what has no effect is left out."""
         data = self.model_dump(mode="json", exclude_none=True, exclude={"space", "per_model"})
+        for section, key in self.idle:
+            data[section].pop(key, None)
         data["space"] = {knob: _plain(dimension) for knob, dimension in self.space.items()}
         data["per_model"] = {
             model: {knob: _plain(dimension) for knob, dimension in knobs.items()}

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from autoft.errors import SpecError
 from autoft.spec.dimensions import parse_dimensions
 from autoft.spec.model import SearchSpec
-from autoft.words import nearest
+from autoft.words import nearest, public_uri
 
 
 def parse(raw: Mapping[str, Any]) -> SearchSpec:
@@ -37,7 +37,8 @@ def parse(raw: Mapping[str, Any]) -> SearchSpec:
         problems.append(f"per_model: {per_model!r} is not a mapping from a model to its own space")
         per_model = {}
     models = values.get("models") or ()
-    models = (models,) if isinstance(models, str) else models
+    if not isinstance(models, list | tuple):
+        models = (models,) if isinstance(models, str) else ()
     for model in per_model:
         if models and model not in models:
             problems.append(f"per_model.{model}: not among the models{nearest(str(model), map(str, models))}")
@@ -59,16 +60,11 @@ def parse(raw: Mapping[str, Any]) -> SearchSpec:
 
 def _idle(spec: SearchSpec) -> list[str]:
     """Entries that were written and can have no effect."""
-    found = []
-    if spec.search.scheduler == "none":
-        for key in ("eta", "first_rung"):
-            if getattr(spec.search, key) != type(spec.search).model_fields[key].default:
-                found.append(f"search.{key}: has no effect with `scheduler: none`; leave it out")
-    for part in ("validation", "test"):
-        key = f"{part}_size"
-        if getattr(spec.data, part) and getattr(spec.data, key) != type(spec.data).model_fields[key].default:
-            found.append(f"data.{key}: has no effect where `{part}` is given; leave it out")
-    return found
+    return [
+        f"{section}.{key}: has no effect {why}; leave it out"
+        for (section, key), why in spec.idle.items()
+        if key in getattr(spec, section).model_fields_set and getattr(getattr(spec, section), key) is not None
+    ]
 
 
 def load(path: str | Path) -> SearchSpec:
@@ -93,8 +89,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise SpecError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: can't be read: {error}") from None
+    except _RepeatedKeyError as error:
+        raise SpecError(f"{path}: line {error.line}: {error}; keep one of the two") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: the 13th month of a date, say
-        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise SpecError(f"{path}: not YAML: {_fault(error)}") from None
     if not isinstance(raw, dict):
         raise SpecError(f"{path}: holds no spec; it has to be a mapping with `task` and `data`")
     return {str(key): value for key, value in raw.items()}
@@ -104,17 +102,35 @@ def read_value(text: str) -> Any:
     """One value as YAML has it, with `1e-5` read as a number.
 
     Raises:
-        ValueError: `text` is not YAML.
+        ValueError: `text` is not YAML, or has a key twice.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except _RepeatedKeyError:
+        raise
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None
+        raise ValueError(f"not YAML: {_fault(error)}") from None
 
 
 def write_yaml(spec: SearchSpec, path: Path) -> None:
     """Writes a spec so that `load` reads back an equal one."""
     path.write_text(yaml.safe_dump(spec.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _fault(error: Exception) -> str:
+    """What YAML found, on one line and without the piece of text that it quotes: that may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return " ".join(str(error).split())
+
+
+class _RepeatedKeyError(ValueError):
+    """A mapping has a key twice; YAML itself would drop the first without a word."""
+
+    def __init__(self, key: object, line: int) -> None:
+        super().__init__(f"{key!r} stands there twice")
+        self.line = line
 
 
 class _Loader(yaml.SafeLoader):
@@ -124,12 +140,10 @@ class _Loader(yaml.SafeLoader):
         """The mapping of a node."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key != "<<":
+            if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
+                key = self.construct_object(key_node)
                 if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"{key!r} stands there twice", key_node.start_mark
-                    )
+                    raise _RepeatedKeyError(key, key_node.start_mark.line + 1)
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -156,7 +170,8 @@ def _line(detail: dict[str, Any]) -> str:
     message = str(detail["msg"]).removeprefix("Value error, ")
     if kind in {"value_error", "secret"}:
         return f"{path}: {message}"
-    return f"{path}: found {found!r}; {message[:1].lower()}{message[1:]}"
+    # A URI may stand in the wrong place, with its password.
+    return f"{path}: found {public_uri(repr(found))}; {message[:1].lower()}{message[1:]}"
 
 
 def _keys(location: list[str]) -> Iterable[str]:

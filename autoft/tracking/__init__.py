@@ -15,7 +15,8 @@ waits for MLflow, and whatever MLflow missed is made up for later, without a dup
 from autoft.tracking.mirror import Mirror
 from autoft.tracking.publish import Published
 from autoft.tracking.serve import free_port, model_url, run_url, serve, wait_until_up
-from autoft.tracking.target import Target, default_uri, public_uri, resolve_uri
+from autoft.tracking.target import Target, default_uri, resolve_uri
+from autoft.words import public_uri
 
 __all__ = [
     "Mirror",

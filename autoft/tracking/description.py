@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoft.records import Direction, SearchRecord, TrialRecord, TrialState, in_order, ranked
-from autoft.tracking.projection import short_depth, short_float, short_name
-from autoft.words import format_duration
+from autoft.words import compact, format_duration, freeze, short_name
 
 # MLflow cuts a tag at 8,000 characters without a word, and would cut a table in the middle of a row.
 _LIMIT = 7800
 _ROWS = 20
+_REASON = 80  # characters of a reason; the page of the trial has all of it
 _NONE = "-"
 _HEAD = ("rank", "trial", "model", "lr", "batch", "epochs", "freeze", "validation", "state", "samples", "time")
 
@@ -107,9 +107,9 @@ def _verdict(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mappin
     config = order[0].config
     return (
         f"**Best so far: {_number(best.value)} {search.metric}** on validation, trial #{order[0].number}: "
-        f"{_cell(short_name(config.model))}, learning rate {short_float(config.learning_rate)}, "
+        f"{_cell(short_name(config.model))}, learning rate {compact(config.learning_rate)}, "
         f"batch {config.batch_size}, {config.epochs} epoch{'s' if config.epochs > 1 else ''}, "
-        f"freeze {short_depth(config, blocks)}. The test set has not been read."
+        f"freeze {freeze(config.freeze_depth, blocks.get(config.model))}. The test set has not been read."
     )
 
 
@@ -124,6 +124,7 @@ def _counts(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
 def _table(
     search: SearchRecord, order: Sequence[TrialRecord], rows: int, blocks: Mapping[str, int], links: Mapping[int, str]
 ) -> str:
+    able = {record.number for record in ranked(order, search.direction)}
     lines = [_padded(_HEAD), _row(["---"] * len(_HEAD))]
     for rank, record in enumerate(order[:rows], start=1):
         best, config = record.best(search.direction), record.config
@@ -131,15 +132,15 @@ def _table(
         lines.append(
             _padded(
                 (
-                    str(rank) if best else _NONE,
+                    str(rank) if record.number in able else _NONE,
                     f"[{name}]({links[record.number]})" if record.number in links else name,
                     _cell(short_name(config.model)),
-                    short_float(config.learning_rate),
+                    compact(config.learning_rate),
                     str(config.batch_size),
                     str(config.epochs),
-                    short_depth(config, blocks),
+                    freeze(config.freeze_depth, blocks.get(config.model)),
                     _number(best.value if best else None),
-                    str(record.state),
+                    _state(record),
                     f"{record.samples:,}",
                     format_duration(record.seconds),
                 )
@@ -156,6 +157,14 @@ def _row(cells: Sequence[str]) -> str:
 def _padded(cells: Sequence[str]) -> str:
     # MLflow draws tables without any space between the columns, and drops alignment and styles.
     return _row([f"{cell}&emsp;" for cell in cells])
+
+
+def _state(record: TrialRecord) -> str:
+    """The state of a trial, and for one that failed the reason."""
+    if record.state is not TrialState.FAILED or not record.reason:
+        return str(record.state)
+    reason = " ".join(record.reason.split())
+    return f"{record.state}: {_cell(reason if len(reason) <= _REASON else f'{reason[: _REASON - 1]}…')}"
 
 
 def _cell(text: str) -> str:

@@ -69,6 +69,7 @@ class Mirror:
         self._state = threading.Condition()  # guards what follows
         self._asked = 0  # flushes asked for
         self._tried = 0  # … seen by a pass that has ended
+        self._reached = 0  # … seen by a pass that MLflow answered to its end
         self._done = 0  # … seen by a pass that went well
         self._stopping = False
 
@@ -86,18 +87,13 @@ class Mirror:
             Whether MLflow is up to date; `problem` says why not.
         """
         deadline = time.monotonic() + timeout
-        self._ensure_thread()
-        with self._state:
-            while (left := deadline - time.monotonic()) > 0:
-                self._asked += 1
-                ticket = self._asked
-                self._state.notify_all()
-                self._state.wait_for(lambda ticket=ticket: self._tried >= ticket, left)  # type: ignore[misc]
+        while (left := deadline - time.monotonic()) > 0:
+            ticket = self._look(left)
+            with self._state:
                 if self._done >= ticket:
                     return True
                 self._state.wait(min(1.0, max(0.0, deadline - time.monotonic())))
-        if self.problem is None:
-            self.problem = f"MLflow at {self._target.public_uri} has not answered yet"
+        self.problem = self.problem or self._silence
         return False
 
     def stop(self, status: str | None = None, timeout: float = 10.0) -> bool:
@@ -112,12 +108,13 @@ class Mirror:
             Whether MLflow is up to date.
         """
         self._live, self._last_status = False, status
-        done = self.flush(timeout) if self._thread and timeout > 0 else False
+        thread = self._thread
+        done = self.flush(timeout) if thread and timeout > 0 else False
         with self._state:
             self._stopping = True
             self._state.notify_all()
-        if self._thread and done:
-            self._thread.join(timeout)
+        if thread and done:
+            thread.join(timeout)
         return done
 
     def finish(  # noqa: PLR0917 - in the order in which one says it
@@ -141,7 +138,8 @@ class Mirror:
             pipeline: Name of the `transformers` pipeline that the model is for.
             artifacts: Files to keep with the parent run.
             status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
-            timeout: Seconds to wait for a pass under way.
+            timeout: Seconds that MLflow may take to answer and to be brought up to date. What follows once it
+                has answered, the model above all, may take as long as it needs.
 
         Returns:
             Where everything is.
@@ -152,8 +150,13 @@ class Mirror:
         from autoft.tracking.publish import publish
 
         self._live = False
-        if not self._pass_lock.acquire(timeout=timeout):
-            raise TrackingError(self.problem or f"MLflow at {self._target.public_uri} does not answer")
+        deadline = time.monotonic() + timeout
+        # A call to an MLflow that is down can take minutes, whatever it is told, so the thread makes the first one.
+        ticket = self._look(timeout)
+        if self._reached < ticket or not self._pass_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self.problem = self.problem or self._silence
+            self.stop(timeout=0)
+            raise TrackingError(self.problem)
         try:
             records = self._records()
             runs = self._bring_up(records)
@@ -185,23 +188,41 @@ class Mirror:
             self.stop(timeout=0)
         return published
 
+    @property
+    def _silence(self) -> str:
+        return f"MLflow at {self._target.public_uri} has not answered yet"
+
+    def _look(self, timeout: float) -> int:
+        """Have the thread make a pass over what the ledger holds now; the pass's ticket, after `timeout` at most."""
+        self._ensure_thread()
+        with self._state:
+            self._asked += 1
+            ticket = self._asked
+            self._state.notify_all()
+            self._state.wait_for(lambda: self._tried >= ticket, timeout)
+        return ticket
+
     def _ensure_thread(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._stopping = False
-            self._thread = threading.Thread(target=self._loop, name="autoft-mlflow", daemon=True)
-            self._thread.start()
+        with self._state:
+            self._stopping = False  # one that was told to end and has not noticed yet goes on instead
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, name="autoft-mlflow", daemon=True)
+                self._thread.start()
 
     def _loop(self) -> None:
         failures = 0
         while True:
             with self._state:
                 if self._stopping:
+                    self._thread = None  # under the lock, so that nobody counts on a thread that is about to end
                     return
                 ticket = self._asked
             good = self._pass(full=ticket > self._done)
             failures = 0 if good else failures + 1
             with self._state:
                 self._tried = ticket
+                if good or self._refused:
+                    self._reached = ticket
                 if good:
                     self._done = ticket
                 self._state.notify_all()

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from autoft.records import SearchRecord, TrialConfig, TrialRecord, TrialState
-from autoft.space import ALL
+from autoft.records import SearchRecord, TrialRecord, TrialState
+from autoft.words import compact, freeze, short_name
 
 SEARCH = "autoft.search_id"
 TRIAL = "autoft.trial"
@@ -48,30 +48,12 @@ def milliseconds(time: float) -> int:
     return round(time * 1000)
 
 
-def short_name(model: str) -> str:
-    """The part of a model's reference that people call it by."""
-    return re.split(r"[/:\\]", model.rstrip("/\\:"))[-1] or model
-
-
-def short_float(value: float) -> str:
-    """A learning rate as people write it: `3.2e-4`, `2e-5`, `0.01`."""
-    if value >= 0.01:
-        return f"{value:.2g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-
-
-def short_depth(config: TrialConfig, blocks: Mapping[str, int]) -> str:
-    """The freeze depth, `all` where it is known to be every block of the model."""
-    return ALL if config.freeze_depth and config.freeze_depth == blocks.get(config.model) else str(config.freeze_depth)
-
-
 def run_name(record: TrialRecord, blocks: Mapping[str, int]) -> str:
     """Name of a trial's run: `#7 minilm-l6 lr 3.2e-4 bs 16 freeze 4`."""
     config = record.config
     return (
-        f"#{record.number} {short_name(config.model)} lr {short_float(config.learning_rate)} "
-        f"bs {config.batch_size} freeze {short_depth(config, blocks)}"
+        f"#{record.number} {short_name(config.model)} lr {compact(config.learning_rate)} "
+        f"bs {config.batch_size} freeze {freeze(config.freeze_depth, blocks.get(config.model))}"
     )
 
 
@@ -103,8 +85,12 @@ def points(record: TrialRecord, after: int) -> list[Point]:
 
 
 def closing(record: TrialRecord, search: SearchRecord) -> list[Point]:
-    """The best value of a trial that has ended, at the step where it was reached."""
-    best = None if record.state is TrialState.OPEN else record.best(search.direction)
+    """The best value of a trial that has ended, at the step where it was reached.
+
+    None for a trial that failed: sorted by it, MLflow would show that one as the best.
+    """
+    able = record.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    best = record.best(search.direction) if able else None
     if best is None or not math.isfinite(best.value):
         return []
     return [Point(metric_name(f"best_val_{search.metric}"), best.value, milliseconds(best.time), best.samples)]

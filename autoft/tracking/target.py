@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from autoft.errors import TrackingError
+from autoft.words import public_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_SECRET = re.compile(r"(?i)([?&](?:password|passwd|pwd|token|secret|sslpassword|access_key)=)[^&\s'\"]*")
-# Greedy up to the last @ before a slash or a space: a password may hold an @ of its own.
-_LOGIN = re.compile(r"(?<=://)[^/\s'\"]*@")
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)")
 
 # A server that is down must cost seconds, not the minutes of MLflow's defaults; the rest is telemetry and noise.
@@ -81,14 +79,9 @@ def resolve_uri(uri: str | None, runs: Path) -> str:
     """The tracking URI to use: the one given, else `MLFLOW_TRACKING_URI`, else the embedded store in `runs`.
 
     Credentials belong in MLflow's own environment variables; those in `MLFLOW_TRACKING_URI` are used, and
-    never stored.
+    never stored (what is stored is `public_uri`).
     """
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(runs)
-
-
-def public_uri(uri: str) -> str:
-    """`uri`, or any text with URIs in it, without user names, passwords and tokens."""
-    return _SECRET.sub(r"\1***", _LOGIN.sub("", uri))
 
 
 def connect(target: Target) -> MlflowClient:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft import assets
+from autoft import assets, words
 from autoft.errors import ModelError
 
 if TYPE_CHECKING:
@@ -45,11 +45,9 @@ class ModelInfo:
 
 
 def short_name(ref: str) -> str:
-    """The part of a reference that people call the model by: `asset:a` → `a`, `org/b` → `b`, `x/y/c` → `c`."""
-    if ref.startswith(ASSET):
-        return ref.removeprefix(ASSET)
+    """The part of a reference that people call the model by; `.` is the folder that one is in."""
     folder = Path(ref).expanduser()
-    return (folder.resolve() if folder.is_dir() else folder).name
+    return words.short_name(str(folder.resolve()) if folder.is_dir() else ref)
 
 
 def resolve(ref: str) -> Path:
