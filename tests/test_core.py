@@ -382,3 +382,13 @@ def test_ten_thousand_trials_on_a_thousand_workers():
     assert len(first) < 0.5 * len(records), "most trials end at the first rung"
     best = max(records, key=lambda record: record.best(Direction.MAXIMIZE).value)
     assert best.state is TrialState.COMPLETE
+
+
+def test_the_clock_is_to_blame_for_those_who_waited_when_it_rang():
+    ledger = make_ledger()
+    core = make_core(ledger, workers=2)
+    first = core.next()
+    core.report(first, *reports_at(RUNGS[0], value=0.99))
+    core.close("out of time")
+    core.settle()
+    assert ledger[first].reason == f"out of time, waiting at {RUNGS[0]:,} samples"

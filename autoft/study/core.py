@@ -187,6 +187,8 @@ class Core:
                 self._ledger.prune(record.number, f"{self._closed} before its first report")
             elif record.number in self._cut_short:
                 self._ledger.prune(record.number, f"{self._closed} at {record.samples:,} samples")
+            elif self._closed:  # it might have gone on, had there been time
+                self._ledger.prune(record.number, f"{self._closed}, waiting at {record.samples:,} samples")
             else:
                 self._ledger.prune(record.number, self._behind(record))
 
