@@ -148,7 +148,8 @@ def search(
         SearchError: No trial gave a model.
         Interrupted: Stopped by Ctrl-C; `resume` goes on.
     """
-    from autoft.session import Session, prepare
+    from autoft.folder import prepare
+    from autoft.session import Session
 
     began = time.monotonic()
     if isinstance(spec, SearchSpec) and options:
@@ -182,7 +183,8 @@ def resume(
         SearchError: No trial gave a model.
         Interrupted: Stopped by Ctrl-C; `resume` goes on.
     """
-    from autoft.session import STUDY, Session, reopen
+    from autoft.folder import STUDY, reopen
+    from autoft.session import Session
     from autoft.study.ledger import Ledger
 
     began = time.monotonic()
@@ -225,10 +227,12 @@ def model(name: str | Path, runs: str | Path = RUNS) -> Predictor:
     Raises:
         InputError: There is no such search or model, or the search is not finished.
     """
+    from autoft.folder import STUDY
+    from autoft.training.export import CARD
     from autoft.training.predict import Predictor
 
     folder = folder_of(name, runs)
-    if not (folder / "study.db").is_file() and (folder / "autoft.json").is_file():
+    if not (folder / STUDY).is_file() and (folder / CARD).is_file():
         return Predictor.load(folder)
     return Predictor.load(load(name, runs).model_dir)
 
@@ -239,7 +243,7 @@ def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tu
     Raises:
         SpecError: There is no such search.
     """
-    from autoft.session import STUDY
+    from autoft.folder import STUDY
     from autoft.study.ledger import Ledger
 
     folder = folder_of(name, runs)

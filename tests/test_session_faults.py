@@ -8,8 +8,9 @@ import pytest
 
 import autoft
 from autoft.errors import InputError, SearchError, SpecError
+from autoft.folder import locked, prepare
 from autoft.records import TrialState
-from autoft.session import Session, locked, prepare
+from autoft.session import Session
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -142,9 +143,9 @@ def test_a_search_runs_in_a_thread_and_beside_a_ray_of_the_callers_own(given):
 
 def test_a_place_that_was_taken_meanwhile_is_left_alone(given, tmp_path, monkeypatch):
     """Two searches of one name, started at the same moment: the second finds the place taken, and says so."""
-    from autoft import session
+    from autoft import folder
 
-    checked = session.plan
+    checked = folder.plan
 
     def taken_while_it_checks(spec, runs):
         planned = checked(spec, runs)
@@ -152,7 +153,7 @@ def test_a_place_that_was_taken_meanwhile_is_left_alone(given, tmp_path, monkeyp
         (runs / "search" / "spec.yaml").write_text("another process's")
         return planned
 
-    monkeypatch.setattr(session, "plan", taken_while_it_checks)
+    monkeypatch.setattr(folder, "plan", taken_while_it_checks)
     with pytest.raises(SpecError, match="exists already"):
         prepare(autoft.make_spec(**given), tmp_path / "runs", replace=False)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["search"]
