@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from autoft import data, tasks
 from autoft.assets import is_asset
 from autoft.errors import InputError, ResourceError, SpecError
-from autoft.space import ALL, KNOBS, PLAIN_RECIPE, Space, describe, resolve, upper
+from autoft.space import ALL, KNOBS, Space, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
 from autoft.spec.dimensions import parse_dimensions
 from autoft.study.cluster import local_workers, reachable
@@ -39,7 +39,7 @@ class Plan:
         splits: The rows.
         models: The pretrained models.
         space: What is searched.
-        start: Points of the space to try first.
+        start: Points of the space that the user wants tried first; None where autoft may choose.
         rungs: Training samples seen at each rung; empty where no trial is paused.
         workers: Trials at once.
         notes: What the user should know, a sentence each.
@@ -51,7 +51,7 @@ class Plan:
     splits: Splits
     models: tuple[ModelInfo, ...]
     space: Space
-    start: tuple[Mapping[str, Any], ...]
+    start: tuple[Mapping[str, Any], ...] | None
     rungs: tuple[int, ...]
     workers: int
     notes: tuple[str, ...]
@@ -99,8 +99,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     known = tuple(model for model in models if model is not None)
     rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
     space = _collect(problems, lambda: _space(spec, known)) if len(known) == len(refs) else None
-    start = _collect(problems, lambda: _start(spec, space, known)) if space else ()
-    if problems or rows is None or space is None or workers is None or start is None:
+    start = _collect(problems, lambda: _start(spec, space, known)) if space else None
+    if problems or rows is None or space is None or workers is None:
         raise InputError(*dict.fromkeys(problems))
     rungs: tuple[int, ...] = ()
     if spec.search.scheduler == "halving":
@@ -172,10 +172,10 @@ def _space(spec: SearchSpec, models: Sequence[ModelInfo]) -> Space:
     )
 
 
-def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...]:
-    """The points to try first, checked; by default the plain recipe, where the space holds it."""
+def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...] | None:
+    """The points that the user wants tried first, checked."""
     if spec.search.start is None:
-        return (PLAIN_RECIPE,) if space.params(PLAIN_RECIPE) is not None else ()
+        return None
     blocks = {model.ref: model.blocks for model in models}
     points, problems = [], []
     for i, given in enumerate(spec.search.start):

@@ -147,6 +147,25 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What a pretrained model knows before it is fine-tuned.
+
+    Attributes:
+        model: Reference of the model.
+        value: The objective of a linear model on its frozen features, on held-out validation rows.
+        rows: Number of rows it was fitted and measured on.
+        seconds: Time it took.
+        dropped: Why the model is not tried; empty where it is.
+    """
+
+    model: str
+    value: float
+    rows: int
+    seconds: float
+    dropped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRecord:
     """What a search is, as its tracking and its report need to know it.
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ from autoft.study.core import Core
 from autoft.study.driver import Timer, drive
 from autoft.study.halving import PLACES, Halving
 from autoft.study.ledger import Ledger
+from autoft.study.starting import starting_points
 from autoft.study.trainable import checkpoints
 from autoft.tracking import Mirror, Target, resolve_uri
 from autoft.training.checkpoint import load_latest
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
 from autoft.training.predict import Predictor
+from autoft.training.probe import Probed, Question, probe_models
 from autoft.words import resume_command
 
 Observer = Callable[[Snapshot], None]
@@ -61,6 +64,8 @@ class Session:
         self._ledger = Ledger.open(folder / STUDY)
         self._before = self._ledger.spent
         self._told = self._noted = 0.0
+        self._probed: list[Probed] = []
+        self._notes: list[str] = []
 
     def run(self) -> dict[str, Any]:
         """Trains what is left to train, picks the winner, hands it over.
@@ -81,7 +86,7 @@ class Session:
             with graceful() as stop:
                 self._search(stop)
                 self._tell("scoring the winner")
-                report = self._finish()
+                report = self._finish(stop)
                 stop.check()
                 self._tell("handing over to MLflow")
                 report = self._publish(mirror, report)
@@ -135,37 +140,70 @@ class Session:
         )
 
     def _search(self, stop: Stop) -> None:
-        plan, ledger = self.plan, self._ledger
-        search = plan.spec.search
-        core = Core(
-            ledger,
-            plan.space,
-            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
-            sampler=search.sampler,
-            seed=search.seed,
-            workers=plan.workers,
-            trials=search.trials,
-            start=plan.start,
-        )
+        core = self._core(self.plan.workers)
         if core.done:
             core.settle()
             return
-        self._tell("starting the workers")
+        # A search that has begun without probes goes on without: its trials were drawn from the whole space.
+        to_be_probed = self.plan.spec.search.probe and not len(self._ledger) and not self._ledger.probes
+        self._tell("starting the workers, probing the models" if to_be_probed else "starting the workers")
         timer = None if self._budget is None else Timer(self._began + self._budget, self._reserve)
-        with ray_session(plan.spec.resources) as workers:
-            stop.install()  # Ray has put a handler of its own there
-            stop.check()
-            core.workers = workers
-            drive(
-                core,
-                ledger,
-                self._job(),
-                folder=self.folder,
-                resources=plan.spec.resources,
-                timer=timer,
-                stop=stop,
-                watch=lambda samples: self._tell("searching", samples),
-            )
+        resources = self.plan.spec.resources
+        with ThreadPoolExecutor(1) as thread:  # Ray's start and the probe both take seconds, and one core
+            probing = thread.submit(self._probe, stop) if to_be_probed else None
+            with ray_session(resources) as workers:
+                stop.install()  # Ray has put a handler of its own there
+                if probing is not None:
+                    self._take_down(probing)
+                stop.check()
+                drive(
+                    self._core(workers),
+                    self._ledger,
+                    self._job(),
+                    folder=self.folder,
+                    resources=resources,
+                    timer=timer,
+                    stop=stop,
+                    watch=lambda samples: self._tell("searching", samples),
+                )
+
+    def _take_down(self, probing: Future[list[Probed]]) -> None:
+        try:
+            self._probed = probing.result()
+        except Exception as error:  # a model that can't be probed may be trained all the same
+            self._notes.append(f"the models were not probed: {' '.join(str(error).split())[:200]}")
+        self._ledger.probes = [one.probe for one in self._probed]
+
+    def _core(self, workers: int) -> Core:
+        """The decisions, from where the ledger stands."""
+        plan, search = self.plan, self.plan.spec.search
+        named = {point["model"] for point in plan.start or ()}
+        order = [probe.model for probe in self._ledger.probes if not probe.dropped or probe.model in named]
+        space = plan.space.only(order) if order else plan.space
+        blocks = {model.ref: model.blocks for model in plan.models}
+        return Core(
+            self._ledger,
+            space,
+            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
+            sampler=search.sampler,
+            seed=search.seed,
+            workers=workers,
+            trials=search.trials,
+            start=starting_points(space, order or space.models, blocks) if plan.start is None else plan.start,
+        )
+
+    def _probe(self, stop: Stop) -> list[Probed]:
+        plan = self.plan
+        question = Question(
+            task=plan.task,
+            meta=plan.meta,
+            metric=plan.metric,
+            max_length=plan.space.max_length,
+            seed=plan.spec.search.seed,
+            threads=plan.spec.resources.cpus_per_trial,
+        )
+        splits = plan.splits
+        return probe_models(question, plan.models, splits.train, splits.validation, lambda: stop.requested)
 
     def _reserve(self) -> float:
         """Seconds to keep for the end: loading, the test rows, the report and MLflow.
@@ -173,7 +211,8 @@ class Session:
         A row costs no more to evaluate than half of what it costs to train and evaluate on, which is known.
         """
         pace = max((trial.seconds / trial.samples for trial in self._ledger.records() if trial.samples), default=0.0)
-        return max(MINIMUM_RESERVE, 10.0 + 0.5 * pace * len(self.plan.splits.test))
+        probe = max((probe.seconds / probe.rows for probe in self._ledger.probes), default=0.0)
+        return max(MINIMUM_RESERVE, 10.0 + (0.5 * pace + probe) * len(self.plan.splits.test))
 
     def _job(self) -> Job:
         plan = self.plan
@@ -189,7 +228,7 @@ class Session:
             cache=str((self.folder / CACHE).absolute()),
         )
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self, stop: Stop) -> dict[str, Any]:
         """Saves the winner and reads the test set, once."""
         plan, ledger = self.plan, self._ledger
         winner = self._winner()
@@ -213,10 +252,10 @@ class Session:
         measure = plan.task.measure
         metrics = measure(scores, targets, plan.meta)
         interval = bootstrap_interval(lambda s, t: measure(s, t, plan.meta)[metric], scores, targets)
-        baselines = {
-            name: {"test": (found := measure(trivial, targets, plan.meta))[metric], "metrics": found}
-            for name, trivial in plan.task.baselines(plan.splits.train, test, plan.meta).items()
-        }
+        trivial = plan.task.baselines(plan.splits.train, test, plan.meta)
+        if ledger.probes and (probed := self._probed or self._probe(stop)):
+            trivial["probe"] = probed[0].scores(test)
+        measured = {name: measure(scores, targets, plan.meta) for name, scores in trivial.items()}
         report = build(
             ledger.search,
             ledger.records(),
@@ -224,7 +263,8 @@ class Session:
             test=metrics[metric],
             interval=interval,
             test_metrics=metrics,
-            baselines=baselines,
+            baselines={name: {"test": found[metric], "metrics": found} for name, found in measured.items()},
+            probes=ledger.probes,
             seconds=self._elapsed,
             model_dir=model_dir,
             rows=plan.rows,
@@ -233,7 +273,7 @@ class Session:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=(*plan.notes, *plan.splits.notes),
+            notes=(*plan.notes, *plan.splits.notes, *self._notes),
         )
         write(report, self.folder)
         return report

@@ -140,6 +140,11 @@ class Space:
         return max(int(upper(knobs["batch_size"])) for knobs in self._dimensions.values())
 
     @property
+    def max_length(self) -> int:
+        """The most tokens after which the space lets a text be cut."""
+        return max(int(upper(knobs["max_length"])) for knobs in self._dimensions.values())
+
+    @property
     def size(self) -> float:
         """Number of different configurations; infinite where a range is continuous."""
         return sum(math.prod(map(_cardinality, knobs.items())) for knobs in self._dimensions.values())
@@ -188,6 +193,15 @@ class Space:
             if not _fixed(dimension):
                 params[self._parameter(model, knob)] = value
         return params
+
+    def nearest(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """A point whose values outside the space have given way to the nearest ones inside."""
+        dimensions = self._dimensions[point["model"]]
+        return {knob: value if knob == "model" else _nearest(dimensions[knob], value) for knob, value in point.items()}
+
+    def only(self, models: Sequence[str]) -> Space:
+        """The space of some of the models."""
+        return Space({model: self._dimensions[model] for model in self.models if model in models}, self._seed)
 
     def _parameter(self, model: str, knob: str) -> str:
         # One parameter for all models where they share a dimension, so that the sampler learns from all.
@@ -287,7 +301,9 @@ def _nearest(dimension: Dimension, value: Any) -> Any:
     if _contains(dimension, value):
         return value
     if isinstance(dimension, Choice):
-        return dimension.values[0]
+        if isinstance(value, str) or any(not isinstance(own, int | float) for own in dimension.values):
+            return dimension.values[0]
+        return min(dimension.values, key=lambda own: abs(own - value))
     return dimension.low if value < dimension.low else dimension.high
 
 

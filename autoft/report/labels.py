@@ -11,6 +11,7 @@ from autoft.words import compact, freeze, short_name
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
     "tfidf": "logistic regression on TF-IDF words",
+    "probe": "linear model on a frozen model's features",
 }
 
 

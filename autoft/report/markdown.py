@@ -134,6 +134,11 @@ def _search(report: Mapping[str, Any]) -> str:
         f"{short_name(ref)} ({info['blocks']} blocks)" if info.get("blocks") else short_name(ref)
         for ref, info in report["models"].items()
     )
+    probes = ", ".join(
+        f"{short_name(probe['model'])} {score(probe['value'])}"
+        + (f" (not tried: {probe['dropped']})" if probe["dropped"] else "")
+        for probe in report["probes"]
+    )
     lines = [
         f"- {counts['total']} trials in {format_duration(report['seconds'])}: {counts['complete']} complete, "
         f"{counts['pruned']} pruned, {counts['failed']} failed",
@@ -141,6 +146,7 @@ def _search(report: Mapping[str, Any]) -> str:
         f"{report['winner']['samples']:,} samples",
         f"- its configuration: {knobs}",
         *([f"- models searched: {models}"] if models else []),
+        *([f"- a linear model on their frozen features, {report['metric']} on validation: {probes}"] if probes else []),
         "- versions: " + ", ".join(f"{library} {number}" for library, number in report["versions"].items()),
     ]
     return "## How the search went\n\n" + "\n".join(lines)

@@ -8,11 +8,12 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from autoft.records import SearchRecord, TrialRecord, TrialState, in_order, ranked
+from autoft.records import Probe, SearchRecord, TrialRecord, TrialState, in_order, ranked
 from autoft.report.markdown import render
 
 LIBRARIES = ("autoft", "torch", "transformers", "accelerate", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
@@ -27,6 +28,7 @@ def build(
     interval: tuple[float, float],
     test_metrics: Mapping[str, float],
     baselines: Mapping[str, Mapping[str, Any]],
+    probes: Sequence[Probe] = (),
     seconds: float,
     model_dir: str | Path,
     rows: Mapping[str, int],
@@ -48,6 +50,7 @@ def build(
         interval: Its 95 % interval; NaN where it is not known.
         test_metrics: All metrics of the winner on the test rows.
         baselines: For each baseline at least its objective on the test rows, as `test`.
+        probes: What the pretrained models knew before they were trained, the best first.
         seconds: Wall clock of the search.
         model_dir: Folder of the saved model.
         rows: Number of rows of `train`, `validation` and `test`.
@@ -96,6 +99,7 @@ def build(
         },
         "test_metrics": dict(test_metrics),
         "baselines": {name: dict(values) for name, values in baselines.items()},
+        "probes": [asdict(probe) for probe in probes],
         "leaderboard": leaderboard(search, trials),
         "rows": dict(rows),
         "labels": [str(label) for label in labels],

@@ -102,7 +102,10 @@ class SearchSection(_Section):
     """Seed of the split, the sampler and every trial."""
 
     start: tuple[dict[str, Any], ...] | None = None
-    """Configurations to try first; by default the plain recipe, where the space holds it."""
+    """Configurations to try first; by default the plain recipe, then some good ones of the best-probed models."""
+
+    probe: bool = True
+    """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
 
 
 class Resources(_Section):

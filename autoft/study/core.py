@@ -68,6 +68,7 @@ class Core:
         ]
         self._tried = {record.config for record in ledger.records()}
         self._running: set[int] = set()
+        self._spare: set[int] = set()  # those among the running that only use a worker nobody else needs
         self._restart: list[int] = []
         self._draining = False
         self._closed = ""
@@ -110,6 +111,11 @@ class Core:
             number = self._draw()
             if number is None:  # the space is exhausted: from now on those who wait are all there is
                 number = self._waiting()
+        if number is None and self._running - self._spare and not self._closed:
+            # Others train on, and a worker would stand idle: the best of those who wait may show what is in it.
+            number = self._halving.runner_up()
+            if number is not None:
+                self._spare.add(number)
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
@@ -132,18 +138,20 @@ class Core:
         known already.
         """
         if self.ended(number):
-            self._running.discard(number)
+            self._let_go(number)
             return Decision.STOP
         goes_on = self._take_down(number, reports)
         for report in reports:
             if self._halving.is_rung(report.samples):
                 for behind in self._halving.crowded_out(report.samples):
                     self._ledger.prune(behind, self._behind(self._ledger[behind]))
-        if goes_on and not self._closed:
+        if number in self._spare and any(self._halving.is_rung(report.samples) for report in reports) and goes_on:
+            self._spare.discard(number)  # it has earned its place by now
+        if goes_on and not self._closed and (self._running - self._spare or not self._gives_way(number)):
             return Decision.CONTINUE
         if self._closed:
             self._cut_short.add(number)
-        self._running.discard(number)
+        self._let_go(number)
         return Decision.STOP if self.ended(number) else Decision.PAUSE
 
     def complete(self, number: int, reason: str, *reports: Report) -> None:
@@ -208,8 +216,18 @@ class Core:
                 goes_on = self._halving.record(number, report.samples, self._gain(report))
         return goes_on
 
-    def _leave(self, number: int) -> None:
+    def _gives_way(self, number: int) -> bool:
+        """Whether a trial runs that would have to wait if it weren't for a worker to spare."""
+        if number in self._spare and self._halving.earned(number, last_call=not self._may_start()):
+            self._spare.discard(number)
+        return number in self._spare
+
+    def _let_go(self, number: int) -> None:
         self._running.discard(number)
+        self._spare.discard(number)
+
+    def _leave(self, number: int) -> None:
+        self._let_go(number)
         self._halving.leave(number)
 
     def _waiting(self) -> int | None:

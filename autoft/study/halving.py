@@ -11,6 +11,10 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from typing import NamedTuple
+
+PLACES = 8
+_LEAST_STEPS = 16
 
 
 def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int | None = None) -> tuple[int, ...]:
@@ -22,21 +26,19 @@ def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int 
         eta: Factor from a rung to the next.
         batch_size: The largest batch; rungs are multiples of it, so that every smaller power-of-two
             batch reaches them exactly.
-        first: The first rung in samples; by default a quarter of an epoch, at most 4,000 samples.
+        first: The first rung in samples; by default a quarter of an epoch, at most 4,000 samples, and at
+            least `_LEAST_STEPS` steps of the largest batch: before that, small data tell trials apart by chance.
 
     Returns:
         Samples seen at each rung, rising; empty where the data are too few for a rung.
     """
     quarter = min(rows // 4, 4_000)
-    rung = first if first is not None else max(batch_size, round(quarter / batch_size) * batch_size)
+    rung = first if first is not None else max(_LEAST_STEPS, round(quarter / batch_size)) * batch_size
     rungs = []
     while rung < rows * epochs:
         rungs.append(rung)
         rung *= eta
     return tuple(rungs)
-
-
-PLACES = 8
 
 
 class Halving:
@@ -55,6 +57,7 @@ class Halving:
         self._index = {samples: i for i, samples in enumerate(self.rungs)}
         self._levels = [_Rung() for _ in self.rungs]
         self._waits_at: dict[int, _Rung] = {}
+        self._last: dict[int, _Place] = {}
 
     def is_rung(self, samples: int) -> bool:
         """Whether a milestone is a rung."""
@@ -76,6 +79,7 @@ class Halving:
         rung = self._levels[self._index[samples]]
         key = (*(-part for part in gain), trial)
         insort(rung.ranking, key)
+        self._last[trial] = _Place(rung, key)
         if bisect_left(rung.ranking, key) < len(rung.ranking) // self.eta:
             return True
         heapq.heappush(rung.waiting, key)
@@ -104,13 +108,31 @@ class Halving:
                 of every rung goes on and the search ends with a trial trained to its horizon.
         """
         for rung in reversed(self._levels):
-            while rung.waiting and self._waits_at.get(int(rung.waiting[0][-1])) is not rung:
-                heapq.heappop(rung.waiting)  # has left since
-            if rung.waiting:
-                share = -(-len(rung.ranking) // self.eta) if last_call else len(rung.ranking) // self.eta
-                if bisect_left(rung.ranking, rung.waiting[0]) < share:
-                    return int(rung.waiting[0][-1])
+            first = self._first(rung)
+            if first is not None and self._deserves(_Place(rung, first), last_call=last_call):
+                return int(first[-1])
         return None
+
+    def runner_up(self) -> int | None:
+        """The best of the highest rung where anybody waits, whether or not it has earned its promotion."""
+        for rung in reversed(self._levels):
+            if (first := self._first(rung)) is not None:
+                return int(first[-1])
+        return None
+
+    def earned(self, trial: int, *, last_call: bool = False) -> bool:
+        """Whether a trial would be promoted from the last rung that it reached, as things stand now."""
+        return trial not in self._last or self._deserves(self._last[trial], last_call=last_call)
+
+    def _first(self, rung: _Rung) -> tuple[float, ...] | None:
+        while rung.waiting and self._waits_at.get(int(rung.waiting[0][-1])) is not rung:
+            heapq.heappop(rung.waiting)  # has left since
+        return rung.waiting[0] if rung.waiting else None
+
+    def _deserves(self, place: _Place, *, last_call: bool) -> bool:
+        seen = len(place.rung.ranking)
+        share = -(-seen // self.eta) if last_call else seen // self.eta
+        return bisect_left(place.rung.ranking, place.key) < share
 
     def leave(self, trial: int) -> None:
         """The trial waits no longer: it goes on, or has ended. It keeps its place in the rankings."""
@@ -125,3 +147,10 @@ class _Rung:
     def __init__(self) -> None:
         self.ranking: list[tuple[float, ...]] = []
         self.waiting: list[tuple[float, ...]] = []
+
+
+class _Place(NamedTuple):
+    """Where a trial stands in the ranking of a rung."""
+
+    rung: _Rung
+    key: tuple[float, ...]
