@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from autoft.records import TrialConfig
 from autoft.tasks.text_classification import TextClassification
-from autoft.training import dataset, models, optim
+from autoft.training import dataset, models, optim, products
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.finetune import FineTune
 from autoft.training.freezing import block_list, freeze, set_train_mode
@@ -121,6 +121,7 @@ def trainers(job: Job, config: TrialConfig, folder: Path, **options: Any) -> dic
             **options,
         ),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return trainer.clock.measured(steps // config.epochs)
 
@@ -137,6 +138,7 @@ def bare_suffix(job: Job, config: TrialConfig) -> dict[str, float]:
     model: Any = job.task.build(info.path, job.meta, config)
     freeze(model, config.freeze_depth, collate(train.examples[:2], tokenizer), info.blocks)
     blocks = block_list(model, info.blocks)
+    products.speed_up(model)  # the same arithmetic as a trial's
     order = bucketed_batches(train.lengths, config.batch_size, config.seed, 0)
     inputs = [_border(model, blocks, config.freeze_depth, train.examples, rows, tokenizer) for rows in order]
     set_train_mode(model)
@@ -176,27 +178,35 @@ def _border(
     return batch, args, kwargs
 
 
-def matrix_products(shapes: Sequence[tuple[int, int, int]], threads: int, seconds: float) -> float:
-    """FLOP/s of fp32 matrix products, at their best.
+def matrix_products(shapes: Sequence[tuple[int, int, int]], threads: int, seconds: float) -> dict[str, float]:
+    """FLOP/s of fp32 matrix products at their best, by library: what `torch.mm` uses, and oneDNN.
 
     Args:
         shapes: (rows, inner, columns) of each product; they are made one after another.
         threads: CPU threads.
-        seconds: How long to try.
+        seconds: How long to try each library.
     """
     torch.set_num_threads(threads)
-    pairs = [(torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)) for m, k, n in shapes]
+    pairs = [(torch.randn(m, k), torch.randn(k, n)) for m, k, n in shapes]
     work = sum(2 * m * k * n for m, k, n in shapes)
-    best, end = math.inf, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        for a, b, out in pairs:
-            torch.mm(a, b, out=out)
-        best = min(best, time.perf_counter() - start)
-    return work / best
+    found = {}
+    for name, multiply in (("torch.mm", torch.mm), ("oneDNN", _onednn)):
+        best, end = math.inf, time.perf_counter() + seconds
+        while time.perf_counter() < end or best == math.inf:
+            start = time.perf_counter()
+            for left, right in pairs:
+                multiply(left, right)
+            best = min(best, time.perf_counter() - start)
+        found[name] = work / best
+    return found
 
 
-def products(model: Any, tokens: int) -> list[tuple[int, int, int]]:
+def _onednn(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+    return product
+
+
+def block_products(model: Any, tokens: int) -> list[tuple[int, int, int]]:
     """The matrix products of a BERT's blocks in a training step with so many tokens: forward, and two backward each."""
     width, inner = model.config.hidden_size, model.config.intermediate_size
     found = []

@@ -21,7 +21,8 @@ from torch import nn
 @cache
 def helps() -> bool:
     """Whether this processor is one that MKL doesn't serve well: AVX-512, and not Intel's."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available():
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not available:
         return False
     try:
         vendor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
@@ -60,7 +61,7 @@ class _Product(torch.autograd.Function):
         return _times(rows, weight, bias)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         for_rows, for_weight, for_bias = ctx.needs_input_grad
@@ -73,7 +74,7 @@ class _Product(torch.autograd.Function):
 
 
 def _times(left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """left @ right.T + bias."""
+    """The product of `left` and the transposed `right`, plus a bias."""
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
     return product
 
