@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
-from autoft.training import checkpoint, dataset, evaluation, models, optim, rng, weights
+from autoft.training import checkpoint, dataset, evaluation, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.feeding import Feed
 from autoft.training.freezing import freeze, set_train_mode
@@ -65,6 +65,7 @@ class FineTune:
         self.frozen = freeze(model, config.freeze_depth, batch, info.blocks)
         self._steps_per_epoch = math.ceil(len(self._train) / config.batch_size)
         self._model: Any = self._accelerator.prepare_model(model)
+        products.speed_up(self._model)
         self._feed = Feed(
             job,
             self._model,
