@@ -18,7 +18,7 @@ from autoft.study.cluster import local_workers, reachable
 from autoft.study.driver import KEEP_WEIGHTS
 from autoft.study.halving import PLACES, default_rungs
 from autoft.tasks import Splits, Task
-from autoft.training.devices import gpus
+from autoft.training.devices import gpus, precision
 from autoft.training.models import ModelInfo, inspect
 from autoft.words import nearest
 
@@ -142,6 +142,9 @@ def _filled(spec: SearchSpec, task: Task) -> SearchSpec:
     search = spec.search
     if search.trials is None and search.budget is None:
         search = search.model_copy(update={"trials": DEFAULT_TRIALS})
+    resources = spec.resources
+    if resources.precision == "auto":
+        resources = resources.model_copy(update={"precision": precision()})
     default = parse_dimensions("space", task.space(), problems)
     if problems:  # the task's own fault
         raise SpecError(*problems)
@@ -151,6 +154,7 @@ def _filled(spec: SearchSpec, task: Task) -> SearchSpec:
             "metric": spec.metric or next(iter(task.metrics)),
             "space": {**default, **spec.space},
             "search": search,
+            "resources": resources,
         }
     )
 

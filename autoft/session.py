@@ -225,6 +225,7 @@ class Session:
             rungs=plan.rungs,
             patience=plan.spec.search.patience,
             threads=plan.spec.resources.cpus_per_trial,
+            precision=plan.spec.resources.precision,
             cache=str((self.folder / CACHE).absolute()),
         )
 

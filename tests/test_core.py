@@ -421,7 +421,7 @@ def test_a_trial_on_a_spare_worker_gives_way_when_the_others_are_done():
     assert core.done
 
 
-def test_a_trial_on_a_spare_worker_stays_when_it_has_earned_its_promotion():
+def test_a_trial_on_a_spare_worker_stays_when_it_takes_the_lead():
     core, leader, spare = a_leader_and_a_worker_to_spare()
     report(core, spare, RUNGS[1], 0.9)
     assert core.next() == spare

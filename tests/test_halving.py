@@ -42,16 +42,25 @@ def test_the_runner_up_is_the_best_that_waits_on_the_highest_rung():
     assert halving.runner_up() == 1
 
 
-def test_a_trial_has_earned_its_promotion_as_soon_as_others_are_worse():
-    halving = Halving([10], eta=3)
+def test_who_got_there_on_a_spare_worker_is_ranked_but_sends_nobody_on():
+    halving = Halving([10], eta=2)
+    assert not halving.record(0, 10, (0.5,))
+    assert not halving.record(1, 10, (0.6,), spare=True)
+    assert halving.promotable() is None
+    assert not halving.record(2, 10, (0.4,))
+    assert halving.promotable() == 1
+
+
+def test_a_trial_leads_as_long_as_nobody_is_better_at_its_last_rung():
+    halving = Halving([10, 30], eta=3)
+    assert not halving.leads(0)
     halving.record(0, 10, (0.5,))
     halving.leave(0)
-    assert not halving.earned(0)
-    assert halving.earned(0, last_call=True)
-    halving.record(1, 10, (0.4,))
-    halving.record(2, 10, (0.3,))
-    assert halving.earned(0)
-    assert not halving.earned(1)
+    assert halving.leads(0)
+    halving.record(1, 10, (0.6,))
+    assert halving.leads(1) and not halving.leads(0)
+    halving.record(0, 30, (0.1,))
+    assert halving.leads(0)
 
 
 def test_a_lone_trial_waits_until_others_show_that_it_is_good():

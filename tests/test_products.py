@@ -64,3 +64,25 @@ def test_nothing_changes_where_it_does_not_help(monkeypatch):
     model = nn.Sequential(nn.Linear(8, 8))
     products.speed_up(model)
     assert type(model[0]) is nn.Linear
+
+
+def test_rounded_products_are_those_of_rounded_numbers():
+    torch.manual_seed(0)
+    layer = nn.Linear(24, 40)
+    rounded = copy.deepcopy(layer)
+    products.speed_up(nn.Sequential(rounded), products.BF16)
+    assert type(rounded) is products.RoundedLinear
+    rows, gradient = torch.randn(2, 5, 24), torch.randn(2, 5, 40)
+    found = outcome(rounded, rows, gradient)
+    r, g, w = (tensor.bfloat16().double() for tensor in (rows, gradient, layer.weight))
+    wanted = [r @ w.T + layer.bias.double(), g @ w, g.flatten(0, 1).T @ r.flatten(0, 1), gradient.double().sum((0, 1))]
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one.double(), other, rtol=2e-2, atol=2e-2)
+    assert (found[0] - layer(rows)).abs().max() > 1e-4  # otherwise nothing was rounded
+
+
+def test_only_wide_layers_that_are_trained_are_rounded(helping):
+    model = nn.Sequential(nn.Linear(32, 32).requires_grad_(False), nn.Linear(32, 32), nn.Linear(32, 2))
+    products.speed_up(model, products.BF16)
+    assert [type(layer) for layer in model] == [products.Linear, products.RoundedLinear, products.Linear]

@@ -120,6 +120,9 @@ class Resources(_Section):
     gpus_per_trial: Annotated[float, Field(ge=0, le=16)] = 0
     """GPUs of a trial; a fraction lets trials share one."""
 
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the products of what is trained: by default bf16 where the hardware computes with it, else fp32."""
+
     address: str | None = None
     """Address of a running Ray cluster; by default Ray is started on this machine."""
 

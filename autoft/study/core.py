@@ -145,9 +145,9 @@ class Core:
             if self._halving.is_rung(report.samples):
                 for behind in self._halving.crowded_out(report.samples):
                     self._ledger.prune(behind, self._behind(self._ledger[behind]))
-        if number in self._spare and any(self._halving.is_rung(report.samples) for report in reports) and goes_on:
-            self._spare.discard(number)  # it has earned its place by now
-        if goes_on and not self._closed and (self._running - self._spare or not self._gives_way(number)):
+        if number in self._spare and self._halving.leads(number):
+            self._spare.discard(number)  # whatever it runs on, the search is about it now
+        if goes_on and not self._closed and (number not in self._spare or self._running - self._spare):
             return Decision.CONTINUE
         if self._closed:
             self._cut_short.add(number)
@@ -213,14 +213,8 @@ class Core:
         for report in reports:
             new = self._ledger.report(number, report)
             if new and self._halving.is_rung(report.samples):
-                goes_on = self._halving.record(number, report.samples, self._gain(report))
+                goes_on = self._halving.record(number, report.samples, self._gain(report), spare=number in self._spare)
         return goes_on
-
-    def _gives_way(self, number: int) -> bool:
-        """Whether a trial runs that would have to wait if it weren't for a worker to spare."""
-        if number in self._spare and self._halving.earned(number, last_call=not self._may_start()):
-            self._spare.discard(number)
-        return number in self._spare
 
     def _let_go(self, number: int) -> None:
         self._running.discard(number)

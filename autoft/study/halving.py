@@ -63,7 +63,7 @@ class Halving:
         """Whether a milestone is a rung."""
         return samples in self._index
 
-    def record(self, trial: int, samples: int, gain: Sequence[float]) -> bool:
+    def record(self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False) -> bool:
         """Takes down a trial's value at a rung.
 
         Args:
@@ -71,6 +71,8 @@ class Halving:
             samples: The rung.
             gain: What it reached there: the objective, then what decides between equals; finite, with the
                 signs that make larger better.
+            spare: It got there on a worker to spare. It is ranked like any other, but sends nobody on: free
+                workers would make the search longer otherwise.
 
         Returns:
             Whether the trial goes on at once; otherwise it waits to be promoted.
@@ -79,8 +81,9 @@ class Halving:
         rung = self._levels[self._index[samples]]
         key = (*(-part for part in gain), trial)
         insort(rung.ranking, key)
+        rung.senders += not spare
         self._last[trial] = _Place(rung, key)
-        if bisect_left(rung.ranking, key) < len(rung.ranking) // self.eta:
+        if bisect_left(rung.ranking, key) < rung.senders // self.eta:
             return True
         heapq.heappush(rung.waiting, key)
         self._waits_at[trial] = rung
@@ -109,8 +112,10 @@ class Halving:
         """
         for rung in reversed(self._levels):
             first = self._first(rung)
-            if first is not None and self._deserves(_Place(rung, first), last_call=last_call):
-                return int(first[-1])
+            if first is not None:
+                share = -(-rung.senders // self.eta) if last_call else rung.senders // self.eta
+                if bisect_left(rung.ranking, first) < share:
+                    return int(first[-1])
         return None
 
     def runner_up(self) -> int | None:
@@ -120,19 +125,15 @@ class Halving:
                 return int(first[-1])
         return None
 
-    def earned(self, trial: int, *, last_call: bool = False) -> bool:
-        """Whether a trial would be promoted from the last rung that it reached, as things stand now."""
-        return trial not in self._last or self._deserves(self._last[trial], last_call=last_call)
+    def leads(self, trial: int) -> bool:
+        """Whether nobody is better at the last rung that the trial reached."""
+        place = self._last.get(trial)
+        return place is not None and place.rung.ranking[0] == place.key
 
     def _first(self, rung: _Rung) -> tuple[float, ...] | None:
         while rung.waiting and self._waits_at.get(int(rung.waiting[0][-1])) is not rung:
             heapq.heappop(rung.waiting)  # has left since
         return rung.waiting[0] if rung.waiting else None
-
-    def _deserves(self, place: _Place, *, last_call: bool) -> bool:
-        seen = len(place.rung.ranking)
-        share = -(-seen // self.eta) if last_call else seen // self.eta
-        return bisect_left(place.rung.ranking, place.key) < share
 
     def leave(self, trial: int) -> None:
         """The trial waits no longer: it goes on, or has ended. It keeps its place in the rankings."""
@@ -140,11 +141,16 @@ class Halving:
 
 
 class _Rung:
-    """One rung: everyone who reached it, and those who wait there (a heap), as (-gain…, trial)."""
+    """One rung: everyone who reached it, and those who wait there (a heap), as (-gain…, trial).
 
-    __slots__ = ("ranking", "waiting")
+    Attributes:
+        senders: How many of them entitle the best to go on.
+    """
+
+    __slots__ = ("ranking", "senders", "waiting")
 
     def __init__(self) -> None:
+        self.senders = 0
         self.ranking: list[tuple[float, ...]] = []
         self.waiting: list[tuple[float, ...]] = []
 

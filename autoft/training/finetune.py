@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
-from autoft.training import checkpoint, dataset, evaluation, models, optim, products, rng, weights
+from autoft.training import checkpoint, dataset, embedding, evaluation, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.feeding import Feed
 from autoft.training.freezing import freeze, set_train_mode
@@ -48,8 +48,8 @@ class FineTune:
     def __init__(self, job: Job, config: TrialConfig) -> None:
         models.quiet()
         self._job, self._config = job, config
-        cuda = torch.cuda.is_available()
-        self._accelerator = Accelerator(mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+        autocast = torch.cuda.is_available() and job.precision == products.BF16  # on a CPU, `products` does it better
+        self._accelerator = Accelerator(mixed_precision="bf16" if autocast else "no")
         torch.set_num_threads(job.threads)
         info = dataset.model_info(config.model)
         self._tokenizer = dataset.tokenizer(info.path)
@@ -65,7 +65,7 @@ class FineTune:
         self.frozen = freeze(model, config.freeze_depth, batch, info.blocks)
         self._steps_per_epoch = math.ceil(len(self._train) / config.batch_size)
         self._model: Any = self._accelerator.prepare_model(model)
-        products.speed_up(self._model)
+        products.speed_up(self._model, job.precision)
         self._feed = Feed(
             job,
             self._model,
@@ -75,6 +75,7 @@ class FineTune:
             parts=(self._train, self._validation),
             precision=self._accelerator.mixed_precision,
         )
+        embedding.keep_gradients(self._model)
         self._adamw, self._scheduler = optim.build(self._model, config, self._steps_per_epoch * config.epochs)
         self._optimizer: Any = self._accelerator.prepare_optimizer(self._adamw)
         self._trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]

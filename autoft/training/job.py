@@ -25,6 +25,7 @@ class Job:
         rungs: Training samples seen at which trials are compared, rising.
         patience: Evaluations in a row without a new best after which a trial ends.
         threads: CPU threads of the trial.
+        precision: Of the products of what is trained: `fp32` or `bf16`.
         eval_batch_size: Rows per batch where nothing is trained.
         cache: Folder for what the frozen parts of the models give, shared by all trials; empty: none is kept.
         cache_bytes: What that folder may hold. 0: nothing; None: a quarter of the free disk, 8 GiB at the most.
@@ -38,13 +39,18 @@ class Job:
     rungs: tuple[int, ...]
     patience: int
     threads: int
+    precision: str = "fp32"
     eval_batch_size: int = 64
     cache: str = ""
     cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         least = min(self.patience, self.threads, self.eval_batch_size, *self.rungs)
-        if least < 1 or (self.cache_bytes is not None and self.cache_bytes < 0):
+        if (
+            least < 1
+            or self.precision not in ("fp32", "bf16")
+            or (self.cache_bytes is not None and self.cache_bytes < 0)
+        ):
             raise ValueError(f"not a job that can be done: {self}")
 
 

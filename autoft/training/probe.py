@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoft.records import Direction, Probe
-from autoft.training import models
+from autoft.training import models, products
 from autoft.training.batching import collate, evaluation_batches
 from autoft.training.dataset import Encoded
 
@@ -200,6 +200,7 @@ def _encoder(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> 
     length = models.usable_length(model, tokenizer, max_length)
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
+    products.speed_up(model)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), length
 
 
