@@ -9,6 +9,8 @@ import time
 from itertools import product
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from benchmarks import results
 from benchmarks.peers import material, report, running, runs
 from benchmarks.peers.contest import CONTESTANTS, DATA_SETS, REFERENCE, ROWS, SEEDS, TRIALS, order
@@ -29,7 +31,15 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    failed = 0 if given.figures else _measure(given, settings, {run.name for run in known})
+    failed = 0
+    if not given.figures:
+        given.work.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(given.work / ".lock", timeout=0):
+                failed = _measure(given, settings, {run.name for run in known})
+        except Timeout:
+            print(f"{given.work}: another run of this benchmark is under way; wait for it", file=sys.stderr)
+            return 2
     known = runs.load_all(given.runs, settings)
     if known:
         print(report.write(known, settings, given.results))
@@ -46,11 +56,11 @@ def _measure(given: argparse.Namespace, settings: dict[str, object], known: set[
             if f"{data_set}-s{seed}-{name}" in known and not given.again:
                 continue
             reference = given.runs / f"{data_set}-s{seed}-{REFERENCE}.json"
-            if contestant.budgeted and not reference.is_file():
+            if contestant.budgeted and not reference.is_file() and given.budget is None:
                 print(f"{data_set} s{seed} {name}: left out, it needs the wall clock of {REFERENCE}", file=sys.stderr)
                 failed += 1
                 continue
-            budget = runs.load(reference).wall if contestant.budgeted else None
+            budget = (given.budget or runs.load(reference).wall) if contestant.budgeted else None
             print(f"{time.strftime('%H:%M:%S')} {data_set} s{seed} {name} …", file=sys.stderr, flush=True)
             try:
                 run = running.measure(
@@ -96,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=ROWS, help="rows of a data set in all (%(default)s)")
     parser.add_argument("--cores", type=int, default=2, help="cores that a contestant may use (%(default)s)")
     parser.add_argument("--limit", type=float, default=7200, help="seconds after which one is ended (%(default)s)")
+    parser.add_argument("--budget", type=float, help=f"seconds for those that are given {REFERENCE}'s wall clock")
     parser.add_argument("--again", action="store_true", help="measure what is measured already, too")
     parser.add_argument("--figures", action="store_true", help="measure nothing, only write the figures")
     runs_folder, results_folder = results.RESULTS / "peers-runs", results.RESULTS

@@ -26,7 +26,8 @@ class Contestant:
         summary: What it is, in one line.
         options: What its runner is told beside the job.
         environment: Name of its virtual environment, `requirements-NAME.txt`; None where it lives in autoft's.
-        budgeted: It is given the wall clock that the reference took on the same rows and seed.
+        budgeted: It is given the wall clock that the reference took on the same rows and seed, and may try as many
+            configurations in it as it can.
     """
 
     name: str
@@ -60,6 +61,19 @@ CONTESTANTS = {
             (("sampler", "random"), ("pruner", "none")),
         ),
         Contestant("hf-ray-asha", "hf_ray", "Trainer.hyperparameter_search with ray and ASHA, two trials at once"),
+        Contestant(
+            "autogluon-mm",
+            "autogluon_multimodal",
+            "AutoGluon-MultiModal: Bayesian search and ASHA on Ray Tune",
+            environment="autogluon",
+            budgeted=True,
+        ),
+        Contestant(
+            "flaml", "flaml_search", "FLAML: cost-frugal search over Trainer", environment="flaml", budgeted=True
+        ),
+        Contestant(
+            "autointent", "autointent_search", "AutoIntent: TPE over Trainer", environment="autointent", budgeted=True
+        ),
     )
 }
 """By name, in the order of the tables."""
