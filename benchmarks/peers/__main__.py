@@ -19,34 +19,42 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def main() -> int:
-    """Runs the benchmark; 1 where a contestant came to no result."""
+    """Runs the benchmark; 1 where a contestant came to no result, 2 where nothing could be begun."""
     given = _parser().parse_args()
-    cores = _bind(given.cores)
-    settings = {"rows": given.rows, "trials": given.trials, "cores": cores}
-    settings |= {name: os.environ[name] for name in _THREADS if name in os.environ}
-    if len(settings) > 3:
-        print("threads are bounded by the environment; unset that for figures that count", file=sys.stderr)
     try:
-        known = runs.load_all(given.runs, settings)
+        failed = 0 if given.figures else _measure(given)
+        known = runs.load_all(given.runs)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    failed = 0
-    if not given.figures:
-        given.work.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(given.work / ".lock", timeout=0):
-                failed = _measure(given, settings, {run.name for run in known})
-        except Timeout:
-            print(f"{given.work}: another run of this benchmark is under way; wait for it", file=sys.stderr)
-            return 2
-    known = runs.load_all(given.runs, settings)
+    except Timeout:
+        print(f"{given.work}: another process measures there; wait for it", file=sys.stderr)
+        return 2
     if known:
-        print(report.write(known, settings, given.results))
+        print(report.write(known, dict(known[0].settings), given.results))
+    else:
+        print("nothing is measured yet", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _measure(given: argparse.Namespace, settings: dict[str, object], known: set[str]) -> int:
+def _measure(given: argparse.Namespace) -> int:
+    """Measures what is missing; the number of contestants without a result.
+
+    Raises:
+        ValueError: Runs of other settings are there.
+        Timeout: Another process measures.
+    """
+    settings = {"rows": given.rows, "trials": given.trials, "cores": _bind(given.cores)}
+    if bounds := {name: os.environ[name] for name in _THREADS if name in os.environ}:
+        print("the environment bounds the threads: these are no figures that count", file=sys.stderr)
+    known = {run.name for run in runs.load_all(given.runs, settings | bounds)}
+    given.work.mkdir(parents=True, exist_ok=True)
+    # Two at once would disturb each other's clocks.
+    with FileLock(given.work / ".lock", timeout=0):
+        return _measure_all(given, settings | bounds, known)
+
+
+def _measure_all(given: argparse.Namespace, settings: dict[str, object], known: set[str]) -> int:
     """Measures what is missing, each run kept as soon as it ends; the number of contestants without a result."""
     failed = 0
     for turn, (seed, data_set) in enumerate(product(given.seeds, given.data_sets)):

@@ -103,16 +103,22 @@ def load(path: Path) -> Run:
         raise ValueError(f"{path.name}: not a run of this benchmark ({error}); delete it to measure it again") from None
 
 
-def load_all(folder: Path, settings: Mapping[str, Any]) -> list[Run]:
+def load_all(folder: Path, settings: Mapping[str, Any] | None = None) -> list[Run]:
     """All runs in `folder`.
 
+    Args:
+        folder: Where they are kept.
+        settings: What they all have to be made with; by default whatever the first was made with.
+
     Raises:
-        ValueError: One of them was made with other settings: they can't be compared.
+        ValueError: One of them was made with other settings, so that they can't be compared.
     """
     found = [load(path) for path in sorted(folder.glob("*.json"))]
-    if others := [run for run in found if dict(run.settings) != dict(settings)]:
+    if found and settings is None:
+        settings = found[0].settings
+    if others := [run for run in found if run.settings != settings]:
         raise ValueError(
-            f"{others[0].name}.json was made with {dict(others[0].settings)}, not with {dict(settings)}; "
+            f"{others[0].name}.json was made with {dict(others[0].settings)}, not with {dict(settings or {})}; "
             f"keep runs of other settings in another folder (--runs)"
         )
     return found
