@@ -208,6 +208,7 @@ class Ledger:
         params, distributions = self._drawn[number]
         best = record.best(self.search.direction)
         seen = observation(
+            number,
             params,
             distributions,
             {report.samples: report.value for report in record.reports},
