@@ -68,6 +68,46 @@ def test_a_folder_that_lacks_something(tiny_bert, tmp_path, files, line):
     assert len(str(caught.value).splitlines()) == 1
 
 
+WHOLE = "save or download the model again"
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda raw: raw[:-10], "model.safetensors is damaged or cut off"),
+        (lambda raw: raw[:50], "model.safetensors is damaged or cut off"),
+        (lambda raw: b"", "model.safetensors is damaged or cut off"),
+        (lambda raw: raw + b"more", "model.safetensors is damaged or cut off"),
+        (lambda raw: b"version https://git-lfs.github.com/spec/v1\nsize 9\n", "a pointer of git-lfs.*`git lfs pull`"),
+        (lambda raw: b"\x02\0\0\0\0\0\0\0{}", "holds no weights"),
+    ],
+)
+def test_weights_that_are_not_whole(tiny_bert, tmp_path, damage, line):
+    folder = broken(tiny_bert, tmp_path)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(ModelError, match=line) as caught:
+        models.inspect(str(folder))
+    assert str(caught.value).startswith(f"model {folder}: ") and WHOLE in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_weights_in_several_files_have_to_be_there_all_of_them(tiny_bert, tmp_path):
+    from transformers import AutoModel
+
+    folder = broken(tiny_bert, tmp_path, "model.safetensors")
+    AutoModel.from_pretrained(tiny_bert).save_pretrained(folder, max_shard_size="40KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert models.inspect(str(folder)).size == sum(shard.stat().st_size for shard in shards)
+    shards[-1].unlink()
+    with pytest.raises(ModelError, match=rf"{shards[-1].name} is missing, which model.safetensors.index.json names"):
+        models.inspect(str(folder))
+    (folder / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(ModelError, match=rf"index.json is damaged; {WHOLE}"):
+        models.inspect(str(folder))
+
+
 def test_pickled_weights_are_refused_and_the_line_says_what_to_do(tiny_bert, tmp_path):
     folder = broken(tiny_bert, tmp_path, "model.safetensors")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ASSET = assets.PREFIX
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -79,13 +81,7 @@ def inspect(ref: str) -> ModelInfo:
     folder = resolve(ref)
     if not (folder / "config.json").is_file():
         raise ModelError(f"model {ref}: {folder} has no config.json; give the folder that save_pretrained wrote")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        old = " (only .bin files, which can hide code, are there)" if any(folder.glob("*.bin")) else ""
-        raise ModelError(
-            f"model {ref}: no safetensors weights{old}; convert it once on a machine where you trust it: "
-            f"load it with transformers, then save_pretrained(folder) and use that folder"
-        )
+    weights = _weights(ref, folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(f"model {ref}: {folder} has no tokenizer; save it there with tokenizer.save_pretrained")
     try:
@@ -102,6 +98,47 @@ def inspect(ref: str) -> ModelInfo:
     if not isinstance(blocks, int):
         raise ModelError(f"model {ref}: {config.model_type} is not a stack of blocks; choose another model")
     return ModelInfo(ref, short_name(ref), str(folder), blocks, sum(path.stat().st_size for path in weights))
+
+
+def _weights(ref: str, folder: Path) -> list[Path]:
+    """The files with a model's weights, each whole; only their headers are read.
+
+    Raises:
+        ModelError: There are none, or one is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    names = [_WEIGHTS]
+    index = folder / _INDEX
+    if not (folder / _WEIGHTS).is_file() and index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise ModelError(f"model {ref}: {index} is damaged; save or download the model again") from None
+    elif not (folder / _WEIGHTS).is_file():
+        old = " (only .bin files, which can hide code, are there)" if any(folder.glob("*.bin")) else ""
+        raise ModelError(
+            f"model {ref}: no safetensors weights{old}; convert it once on a machine where you trust it: "
+            f"load it with transformers, then save_pretrained(folder) and use that folder"
+        )
+    for path in (folder / name for name in names):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                empty = not file.keys()
+        except FileNotFoundError:
+            raise ModelError(
+                f"model {ref}: {path.name} is missing, which {index.name} names; save or download the model again"
+            ) from None
+        except (SafetensorError, OSError) as error:
+            what = _line(error).removeprefix("Error while deserializing header: ")
+            if path.stat().st_size < 1024 and path.read_bytes().startswith(b"version https://git-lfs"):
+                what = "it is a pointer of git-lfs, and not the file; `git lfs pull` fetches that"
+            raise ModelError(
+                f"model {ref}: {path} is damaged or cut off ({what}); save or download the model again"
+            ) from None
+        if empty:
+            raise ModelError(f"model {ref}: {path} holds no weights; save or download the model again")
+    return [folder / name for name in names]
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
