@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +325,94 @@ def test_an_unreachable_hub_is_one_line() -> None:
         "data.source: someone/reviews is no file here, and the hub can't be reached; "
         "give a file or asset:NAME, or check the network\n"
     )
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Has nothing, or lets nobody in; it counts how often it is asked."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/datasets/"):  # else its client asks what runs it, once a day
+            type(self).asked += 1
+        status, code = (403, "GatedRepo") if "gated" in self.path else (404, "RepoNotFound")
+        self.send_response(503 if "busy" in self.path else status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    from huggingface_hub import constants
+
+    server = HTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    Hub.asked = 0
+    yield Hub
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("ref", "line"),
+    [
+        ("someone/reviews", "is neither a file here nor a data set on the hub that can be read; check its spelling"),
+        ("someone/gated", "is a data set whose owner asks for your consent; accept the terms on its page"),
+        ("busy", "is no file here, and the hub can't be reached; give a file"),
+    ],
+)
+def test_a_hub_that_refuses_is_asked_once_and_never_seen(
+    ref: str, line: str, hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (found,) = problems(ref)
+    assert found.startswith(f"data.source: {ref} {line}")
+    assert hub.asked == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_looks_like_a_path_is_not_looked_for_on_the_hub(
+    hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    save(table(), tmp_path / "data" / "reviews.csv")
+    for ref in ("reviews.txt", "reviews.xlsx", "org/reviews.csv.gz", "data/revews", "./reviews", "~/reviews"):
+        (line,) = problems(ref)
+        assert line.startswith("data.source: there is no file ")
+    assert problems("data/reviews") == ("data.source: there is no file data/reviews, did you mean reviews.csv?",)
+    assert hub.asked == 0
+
+
+def test_a_table_whose_ending_was_left_out_is_named(
+    hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(table(), tmp_path / "reviews.csv")
+    assert problems("reviews")[0].endswith("that can be read, did you mean reviews.csv?")
+
+
+def test_nobody_waits_for_a_hub_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    from huggingface_hub import constants
+
+    def wait(seconds: float) -> None:
+        raise AssertionError(f"the hub's client would wait {seconds} s and try again")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", wait)
+    assert problems("someone/reviews")[0].startswith("data.source: someone/reviews is no file here, and the hub can't")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unknown_asset_has_a_nearest_name() -> None:

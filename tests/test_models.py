@@ -144,6 +144,19 @@ def test_neither_a_folder_nor_an_id(ref):
         models.resolve(ref)
 
 
+def test_a_folder_with_a_slip_in_its_name(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_bert, tmp_path / "models" / "mine")
+    (tmp_path / "rows.csv").write_text("text\n")
+    for ref, line in (
+        ("models/mien", r"model models/mien: there is no such folder, did you mean mine\?"),
+        ("models/other", "model models/other: there is no such folder; check the path"),
+        ("rows.csv", "model rows.csv: is a file; give the folder that save_pretrained wrote"),
+    ):
+        with pytest.raises(ModelError, match=f"^{line}$"):
+            models.resolve(ref)
+
+
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A server on this machine that answers as the hub does for a missing and for a gated model."""
@@ -193,6 +206,19 @@ def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="not downloaded before, and the hub can't be reached; give a folder, or one"):
         models.resolve("org/name")
+
+
+def test_a_folder_beside_is_named_where_the_hub_is_silent(hub, tiny_bert, tmp_path, monkeypatch, capfd):
+    from huggingface_hub import constants
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_bert, tmp_path / "my-bert")
+    with pytest.raises(ModelError, match=r"the hub shows you, did you mean my-bert\?"):
+        models.resolve("my-bertt")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelError, match=r"the hub can't be reached, did you mean my-bert\?"):
+        models.resolve("my-bertt")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_offline(monkeypatch, tmp_path):

@@ -74,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub's client is imported
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="autoft")
     except AutoftError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft import assets, words
+from autoft import assets, hub, words
 from autoft.errors import ModelError
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ def resolve(ref: str) -> Path:
     folder = Path(ref).expanduser()
     if folder.is_dir():
         return folder.resolve()
+    if folder.exists():
+        raise ModelError(f"model {ref}: is a file; give the folder that save_pretrained wrote")
+    if "/" in ref and not ref.endswith("/") and folder.parent.is_dir():  # no id, but a folder that isn't there
+        raise ModelError(f"model {ref}: there is no such folder{_neighbour(folder) or '; check the path'}")
     return _download(ref)
 
 
@@ -178,6 +182,16 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
+def _neighbour(folder: Path) -> str:
+    """`, did you mean …?` with the model beside `folder` that has the nearest name; empty where none is near."""
+    try:
+        beside = [other.name for other in folder.parent.iterdir() if (other / "config.json").is_file()]
+    except OSError:
+        return ""
+    near = words.nearest(folder.name, beside)
+    return near if "did you mean" in near else ""
+
+
 def _download(ref: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -193,8 +207,15 @@ def _download(ref: str) -> Path:
     known = ", ".join(f"{ASSET}{name}" for name in assets.names("model"))
     disable_progress_bars()
     try:
-        # Nothing below the top folder is needed: those are copies in other formats.
-        return Path(snapshot_download(ref, allow_patterns=list(_HUB_FILES), ignore_patterns=["*/*"]))
+        with hub.quiet():
+            return Path(
+                snapshot_download(
+                    ref,
+                    allow_patterns=list(_HUB_FILES),
+                    ignore_patterns=["*/*"],  # what lies below the top folder are copies in other formats
+                    etag_timeout=hub.TIMEOUT,
+                )
+            )
     except HFValidationError:
         raise ModelError(
             f"model {ref}: neither a folder nor an id on the hub; give a folder, or one of {known}"
@@ -205,12 +226,13 @@ def _download(ref: str) -> Path:
         ) from None
     except RepositoryNotFoundError:
         raise ModelError(
-            f"model {ref}: neither a folder nor a model that the hub shows you; check the name, or use one of {known}"
+            f"model {ref}: neither a folder nor a model that the hub shows you"
+            f"{_neighbour(Path(ref)) or f'; check the name, or use one of {known}'}"
         ) from None
     except (LocalEntryNotFoundError, OfflineModeIsEnabled):
         raise ModelError(
-            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached; "
-            f"give a folder, or one of {known}"
+            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached"
+            f"{_neighbour(Path(ref)) or f'; give a folder, or one of {known}'}"
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"model {ref}: the download failed: {_line(error)}; try again") from None
