@@ -25,8 +25,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autoft import data
-from autoft.errors import SpecError
-from autoft.planning import Plan, plan
+from autoft.errors import ResourceError, SpecError
+from autoft.planning import Plan, check_place, plan
 from autoft.records import SearchRecord
 from autoft.spec import SearchSpec, parse, read_yaml, write_yaml
 from autoft.study.ledger import Ledger
@@ -42,12 +42,16 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
     Raises:
         InputError: One line for each problem; nothing was written.
     """
+    check_place(runs)
     folder = runs / spec.name
     if folder.exists():
         _check_replaceable(folder, replace=replace)
     planned = plan(spec, runs)
-    runs.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{spec.name}-", dir=runs))
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{spec.name}-", dir=runs))
+    except OSError as error:
+        raise SpecError(f"--runs {runs}: can't be written to: {error.strerror}; name another folder") from None
     try:
         draft.chmod(0o755)
         write_yaml(planned.spec, draft / SPEC)
@@ -64,6 +68,9 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
         )
         Ledger.create(draft / STUDY, record).close()
         _put(draft, folder, replace=replace)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise ResourceError(f"{folder}: can't be written: {error.strerror}; nothing of it was kept") from None
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
