@@ -185,6 +185,44 @@ def test_a_bug_is_one_line_and_its_details_are_kept(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_no_secret_gets_into_the_details_of_a_bug(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database's driver repeats the URI it was given, and a hub's client the header that it sent."""
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789abcdef")
+    monkeypatch.setenv("PGPASSWORD", "correct horse")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+    def fails(**_: Any) -> None:
+        try:
+            raise OSError("no route to postgresql://me:s3cret@host/db?sslpassword=s3cret")
+        except OSError:
+            raise RuntimeError("false start: Bearer hf_0123456789abcdef, correct horse, mysql://u:s3cret@h")  # noqa: B904
+
+    monkeypatch.setattr(cli, "app", fails)
+    for debug in ("", "1"):
+        monkeypatch.setenv("AUTOFT_DEBUG", debug)
+        assert run() == 1
+        said = capsys.readouterr().err
+        if not debug:
+            kept = Path(re.findall(r"the details are in (.+)", said)[0])
+            assert kept.stat().st_mode & 0o077 == 0, "others may not read it"
+            said += kept.read_text()
+            kept.unlink()
+        for secret in ("s3cret", "hf_0123456789abcdef", "correct horse"):
+            assert secret not in said
+        assert "false start: Bearer ***, ***, mysql://h" in said
+
+
+def test_the_hubs_client_is_told_to_send_nothing_of_its_own() -> None:
+    program = (
+        "from autoft.cli import main\ntry: main(['tasks'])\nexcept SystemExit: pass\n"
+        "from huggingface_hub import constants\nassert constants.HF_HUB_DISABLE_TELEMETRY"
+    )
+    environment = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key and key != "DO_NOT_TRACK"}
+    subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, env=environment, check=True)
+
+
 def test_a_reader_that_has_gone_is_no_error() -> None:
     command = f"{sys.executable} -c 'from autoft.cli import main; main()' tasks --json"
     done = subprocess.run(["bash", "-c", f"{command} | head -c 1"], capture_output=True, text=True, check=True)
