@@ -667,6 +667,103 @@ def test_a_table_is_labelled_row_by_row(searched: Path) -> None:
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --data: ")
 
 
+@pytest.fixture
+def asked(searched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty working directory, and the name `demo` for the search."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(searched / "runs")
+    return tmp_path
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    import csv
+
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_columns_of_a_table_are_kept_beside_the_answers(asked: Path) -> None:
+    (asked / "new.csv").write_text('id,text,label,when\n007,"a, b",mine,2024-01-01\n,c,,\n', encoding="utf-8")
+    assert run("predict", "demo", "--data", "new.csv", "--out", "out.csv") == 0
+    first, second = csv_rows(asked / "out.csv")
+    assert list(first) == ["id", "text", "label", "when", "predicted_label", "score"]
+    assert [first[key] for key in ("id", "text", "label", "when")] == ["007", "a, b", "mine", "2024-01-01"]
+    assert [second[key] for key in ("id", "text", "label", "when")] == ["", "c", "", ""]
+    assert {first["predicted_label"], second["predicted_label"]} <= {"positive", "negative"}
+    assert run("predict", "demo", "--data", "out.csv", "--out", "again.csv") == 0
+    assert list(csv_rows(asked / "again.csv")[0])[-2:] == ["predicted_predicted_label", "predicted_score"]
+
+
+@pytest.mark.slow
+def test_values_of_any_kind_are_kept(asked: Path) -> None:
+    import datetime
+
+    import pandas as pd
+
+    row = {"text": "a", "n": 3, "none": None, "nan": float("nan"), "list": [1, 2], "day": datetime.date(2024, 1, 2)}
+    pd.DataFrame([row, {**row, "n": None}], dtype=object).to_parquet(asked / "new.parquet")
+    assert run("predict", "demo", "--data", "new.parquet", "--out", "out.jsonl") == 0
+    first, second = map(json.loads, (asked / "out.jsonl").read_text().splitlines())
+    assert (first["nan"], first["list"], first["day"]) == (None, [1, 2], "2024-01-02")
+    assert (first["n"], second["n"]) in {(3, None), (3.0, None)}
+    assert run("predict", "demo", "--data", "new.parquet", "--out", "out.csv") == 0
+    assert csv_rows(asked / "out.csv")[0]["list"] == "[1, 2]"
+
+
+@pytest.mark.slow
+def test_rows_without_a_text_are_refused_or_left_out(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (asked / "new.csv").write_text("id,text\n1,a\n2, \n3,c\n")
+    assert run("predict", "demo", "--data", "new.csv") == 2
+    assert capsys.readouterr().err == (
+        "error: --data: new.csv has 1 row (row 2) with an empty 'text'; fill them, or pass --clean to leave them out\n"
+    )
+    assert run("predict", "demo", "--data", "new.csv", "--clean", "--out", "out.csv") == 0
+    assert [row["id"] for row in csv_rows(asked / "out.csv")] == ["1", "3"]
+    (asked / "new.csv").write_text("id,text\n1,\n2, \n")
+    assert run("predict", "demo", "--data", "new.csv", "--clean") == 2
+    assert "has no row with a text" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["--data", "standard input"])
+def test_texts_in_another_encoding(
+    how: str, asked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(content: str, encoding: str, *options: str) -> int:
+        raw = content.encode(encoding)
+        if how == "--data":
+            (asked / "new.csv").write_bytes("text\n".encode(encoding) + content.encode(encoding.removesuffix("-sig")))
+            options = ("--data", "new.csv", *options)
+        else:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        return run("predict", "demo", "--json", *options)
+
+    def texts() -> list[str]:
+        return [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+
+    assert ask("café\nthé", "utf-8-sig") == 0
+    assert texts() == ["café", "thé"]
+    assert ask("café\nthé", "latin-1") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not utf-8: byte 0xe9 in line" in line and "--encoding" in line and "unexpected" not in line
+    assert ask("café\nthé", "latin-1", "--encoding", "latin-1") == 0
+    assert texts() == ["café", "thé"]
+    assert ask("café", "latin-1", "--encoding", "hex") == 2
+    assert "there is no encoding 'hex'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_line_is_a_text_whatever_it_holds(
+    asked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["one\u2028still one", "two\x0cstill two", "three\x85"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\r\n".join(lines).encode())))
+    assert run("predict", "demo", "--json") == 0
+    said = capsys.readouterr().out
+    assert [json.loads(line)["text"] for line in said.rstrip("\n").split("\n")] == lines
+
+
 @pytest.mark.slow
 def test_check_says_that_a_name_is_taken(searched: Path, tiny_bert: Path) -> None:
     arguments = ["check", "--task", "text-classification", "--data", "rows.csv", "--clean", "--model", str(tiny_bert)]

@@ -177,14 +177,14 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], list[str]]] = {
         {},
         [
             "data.source: a.csv: is not utf-8: byte 0xe9 in line 32; "
-            "set data.encoding to the file's own, such as latin-1 or cp1252"
+            "give its own encoding with --encoding (data.encoding), such as latin-1 or cp1252"
         ],
     ),
     "unknown encoding": (
         "a.csv",
         HEAD + GOOD,
         {"encoding": "utf9"},
-        ["data.source: a.csv: there is no encoding 'utf9'; set data.encoding to one, such as latin-1"],
+        ["data.source: a.csv: there is no encoding 'utf9'; such are utf-8 and latin-1"],
     ),
     "comma in a text": (
         "a.csv",
@@ -654,7 +654,10 @@ def test_texts_to_predict_need_no_label(name: str, tmp_path: Path) -> None:
 def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,b\nhello,1\n ,2\n", encoding="utf-8")
     for columns, expected in (
-        (["text"], "--data: a.csv has 1 row (row 2) with an empty 'text'; fill or delete them"),
+        (
+            ["text"],
+            "--data: a.csv has 1 row (row 2) with an empty 'text'; fill them, or pass --clean to leave them out",
+        ),
         (["txt"], "--data: a.csv has no column 'txt', did you mean text? Its columns are text, b"),
     ):
         with pytest.raises(DataError) as caught:
@@ -662,6 +665,61 @@ def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
         assert caught.value.problems == (expected,)
     with pytest.raises(DataError, match="--data: there is no file"):
         data.read_texts(tmp_path / "none.csv", ["text"])
+
+
+def test_texts_to_predict_keep_their_neighbours_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "text": 5, "b": [1]}\n{"text": " "}\n{"id": 3, "text": "x"}\n')
+    rows = data.read_texts(tmp_path / "a.jsonl", ["text"], clean=True)
+    assert rows.to_dict("records") == [{"id": 1, "text": "5", "b": [1]}, {"id": 3, "text": "x", "b": None}]
+
+
+SPLIT = ["train"] * 24 + ["val"] * 8 + [" Test"] * 8
+
+
+def test_a_column_may_say_which_part_a_row_belongs_to(tmp_path: Path) -> None:
+    rows = table().assign(fold=SPLIT)
+    splits = load(save(rows, tmp_path / "a.csv"), split="fold")
+    for part, here in (("train", rows[:24]), ("validation", rows[24:32]), ("test", rows[32:])):
+        assert list(getattr(splits, part)["text"]) == list(here["text"])
+    assert list(splits.train.columns) == ["text", "label"]
+    assert splits.notes == ()
+    partly = load(save(rows.assign(fold=["train"] * 32 + ["test"] * 8), tmp_path / "b.jsonl"), split="fold")
+    assert list(partly.test["text"]) == list(rows["text"][32:])
+    assert len(partly.validation) > 0
+
+
+def test_a_column_of_parts_that_nobody_asked_for_is_noted(tmp_path: Path) -> None:
+    (note,) = load(save(table().assign(fold=SPLIT), tmp_path / "a.csv")).notes
+    assert note.startswith("column 'fold' says train, validation or test for each row, and is not used")
+    assert "--split fold" in note
+    for other in (["train"] * 40, ["train"] * 39 + ["?"], range(40)):
+        assert load(save(table().assign(fold=other), tmp_path / "b.csv")).notes == ()
+
+
+def test_a_column_of_parts_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    path = save(table().assign(fold=["train"] * 30 + ["tset"] * 8 + [None, "test"]), tmp_path / "a.csv")
+    assert problems(path, split="fold") == (
+        "data.split: a.csv has 8 rows (rows 31, 32, 33, 34, 35, …) whose 'fold' is 'tset'; "
+        "it has to be train, validation (or dev, val, valid) or test",
+        "data.split: a.csv has 1 row (row 39) whose 'fold' is empty; "
+        "it has to be train, validation (or dev, val, valid) or test",
+    )
+    assert problems(path, split="flod") == (
+        "data.split: a.csv has no column 'flod', did you mean fold? Its columns are text, label, fold",
+    )
+    assert "is named for two things" in problems(path, split="label")[0]
+    without = save(table().assign(fold="test"), tmp_path / "b.csv")
+    assert problems(without, split="fold") == ("data.split: b.csv has no row whose 'fold' is train",)
+    with pytest.raises(ValueError, match="`split` goes with `source`"):
+        DataSpec(train="a.csv", split="fold")
+
+
+def test_rows_of_a_column_of_parts_keep_their_numbers(tmp_path: Path) -> None:
+    rows = table().assign(fold=SPLIT)
+    rows.loc[35, "text"] = ""
+    assert problems(save(rows, tmp_path / "a.csv"), split="fold") == (
+        f"data.text: a.csv has 1 row (row 36) with an empty 'text'; {CLEAN}",
+    )
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_search(tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ TextPair = Annotated[
     str | None, typer.Option(help="Column of a second text, for tasks on pairs.", rich_help_panel=_SEARCHED)
 ]
 Label = Annotated[str | None, typer.Option(help="Column of the label.", rich_help_panel=_SEARCHED)]
+Split = Annotated[
+    str | None,
+    typer.Option(help="Column that says train, validation or test for each row.", rich_help_panel=_SEARCHED),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of a text file, where it is not utf-8.", rich_help_panel=_SEARCHED)
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(
