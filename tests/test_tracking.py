@@ -536,6 +536,30 @@ def test_interrupted_killed_resumed_running_finished(store) -> None:
     assert store.parent().info.status == "FINISHED"
 
 
+@pytest.mark.parametrize("status", ["KILLED", "FAILED"])
+def test_open_trials_end_with_their_search_and_run_again_with_it(store, status) -> None:
+    ended, opened = a_trial(0), a_trial(1, TrialState.OPEN, 2)
+    ledger = Ledger(ended, opened)
+
+    def said() -> list[str]:
+        return [store.parent().info.status, *(run.info.status for _, run in sorted(store.children().items()))]
+
+    mirror = store.mirror(ledger)
+    mirror.start()
+    assert mirror.stop(status, timeout=PATIENCE)
+    assert said() == [status, "FINISHED", "KILLED"]
+    assert store.children()[1].info.end_time == opened.reports[-1].time * 1000
+    assert store.children()[1].data.tags["autoft.state"] == "open"
+    flush(store.mirror(ledger))  # a look at a search that does not run
+    assert said() == [status, "FINISHED", "KILLED"]
+    mirror = store.mirror(ledger)
+    mirror.start()
+    assert mirror.flush(PATIENCE)
+    assert said() == ["RUNNING", "FINISHED", "RUNNING"]
+    mirror.finish(a_report(a_search()), None, None, "text-classification")
+    assert said() == ["FINISHED", "FINISHED", "KILLED"], "nothing runs where the search is over"
+
+
 def test_a_search_without_a_winner(store) -> None:
     mirror = store.mirror(Ledger(a_trial(0, TrialState.FAILED, 0, reason="oom")))
     published = mirror.finish({"winner": None}, None, None, "text-classification", status="FAILED")

@@ -159,7 +159,7 @@ class Mirror:
             raise TrackingError(self.problem)
         try:
             records = self._records()
-            runs = self._bring_up(records)
+            runs = self._bring_up(records, ending=True)
             published = publish(
                 runs,
                 self._search,
@@ -235,7 +235,7 @@ class Mirror:
                 if full:
                     self._runs = None  # look again: a create call thought lost may have arrived since
                 records = self._records()
-                runs = self._bring_up(records)
+                runs = self._bring_up(records, ending=self._last_status is not None)
                 if not self._finished:
                     self._tell(runs, records, full)
                 if self._refused:
@@ -247,7 +247,7 @@ class Mirror:
             self.problem = None
             return True
 
-    def _bring_up(self, records: Sequence[TrialRecord]) -> Runs:
+    def _bring_up(self, records: Sequence[TrialRecord], *, ending: bool) -> Runs:
         from autoft.tracking.runs import Runs
 
         if self._client is None:
@@ -263,7 +263,7 @@ class Mirror:
         self._refused = None
         for record in records:
             try:
-                runs.bring_up(record)
+                runs.bring_up(record, ending=ending)
             except MlflowException as error:
                 if error.get_http_status_code() >= 500:  # MLflow is not there; the next trial would fare no better
                     raise
