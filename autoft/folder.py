@@ -14,6 +14,7 @@ A search that was stopped, however rudely, goes on from this folder alone.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -25,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autoft import data
-from autoft.errors import ResourceError, SpecError
+from autoft.errors import ResourceError, SearchError, SpecError
 from autoft.planning import Plan, check_place, plan
 from autoft.records import SearchRecord
 from autoft.spec import SearchSpec, parse, read_yaml, write_yaml
@@ -34,6 +35,7 @@ from autoft.words import resume_command
 
 SPEC, STUDY, DATA, MODEL, REPORT = "spec.yaml", "study.db", "data", "model", "report.json"
 CACHE = "cache"
+REMEMBERED = 50  # searches that one has replaced; MLflow has forgotten the earlier ones long ago
 
 
 def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]:
@@ -64,7 +66,11 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
             metric=metric,
             direction=planned.task.metrics[metric],
             started=time.time(),
-            tags={"data": spec.data.source or spec.data.train or "", "fingerprint": planned.splits.fingerprint},
+            tags={
+                "data": spec.data.source or spec.data.train or "",
+                "fingerprint": planned.splits.fingerprint,
+                **_replaces(folder),
+            },
         )
         Ledger.create(draft / STUDY, record).close()
         _put(draft, folder, replace=replace)
@@ -122,6 +128,15 @@ def _check_replaceable(folder: Path, *, replace: bool) -> None:
     if not (folder / SPEC).is_file() and not (folder / STUDY).is_file():
         raise SpecError(f"name: {folder} is no search of autoft, so --replace leaves it alone; take another --name")
     locked(folder).release()
+
+
+def _replaces(folder: Path) -> dict[str, str]:
+    """The tag that says which searches the one that takes the place of `folder` replaces; MLflow may show them yet."""
+    with contextlib.suppress(SearchError):  # nothing there, or too damaged to say
+        ledger = Ledger.open(folder / STUDY)
+        ledger.close()
+        return {SearchRecord.REPLACES: " ".join([ledger.search.id, *ledger.search.replaces][:REMEMBERED])}
+    return {}
 
 
 def _put(draft: Path, folder: Path, *, replace: bool) -> None:

@@ -55,7 +55,7 @@ def _taken(folder: Path, replace: bool) -> str:
     if not folder.exists():
         return ""
     if replace:
-        return f"{folder} exists already, and --replace deletes it"
+        return f"{folder} exists already, and --replace deletes it, and its runs in MLflow"
     return f"{folder} exists already; go on with it ({resume_command(folder)}), take another --name, or add --replace"
 
 

@@ -72,7 +72,8 @@ Name = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the searches.", rich_help_panel=_WHERE)]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Delete a search of the same name first.", rich_help_panel=_WHERE)
+    bool,
+    typer.Option("--replace", help="Delete a search of the same name, and its runs in MLflow.", rich_help_panel=_WHERE),
 ]
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI; by default a store in the runs.", rich_help_panel=_WHERE)
