@@ -14,6 +14,7 @@ A search that was stopped, however rudely, goes on from this folder alone.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -25,8 +26,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autoft import data
-from autoft.errors import SpecError
-from autoft.planning import Plan, plan
+from autoft.errors import ResourceError, SearchError, SpecError
+from autoft.planning import Plan, check_place, plan
 from autoft.records import SearchRecord
 from autoft.spec import SearchSpec, parse, read_yaml, write_yaml
 from autoft.study.ledger import Ledger
@@ -34,6 +35,7 @@ from autoft.words import resume_command
 
 SPEC, STUDY, DATA, MODEL, REPORT = "spec.yaml", "study.db", "data", "model", "report.json"
 CACHE = "cache"
+REMEMBERED = 50  # searches that one has replaced; MLflow has forgotten the earlier ones long ago
 
 
 def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]:
@@ -42,12 +44,16 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
     Raises:
         InputError: One line for each problem; nothing was written.
     """
+    check_place(runs)
     folder = runs / spec.name
     if folder.exists():
         _check_replaceable(folder, replace=replace)
     planned = plan(spec, runs)
-    runs.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{spec.name}-", dir=runs))
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{spec.name}-", dir=runs))
+    except OSError as error:
+        raise SpecError(f"--runs {runs}: can't be written to: {error.strerror}; name another folder") from None
     try:
         draft.chmod(0o755)
         write_yaml(planned.spec, draft / SPEC)
@@ -60,10 +66,17 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
             metric=metric,
             direction=planned.task.metrics[metric],
             started=time.time(),
-            tags={"data": spec.data.source or spec.data.train or "", "fingerprint": planned.splits.fingerprint},
+            tags={
+                "data": spec.data.source or spec.data.train or "",
+                "fingerprint": planned.splits.fingerprint,
+                **_replaces(folder),
+            },
         )
         Ledger.create(draft / STUDY, record).close()
         _put(draft, folder, replace=replace)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise ResourceError(f"{folder}: can't be written: {error.strerror}; nothing of it was kept") from None
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -115,6 +128,15 @@ def _check_replaceable(folder: Path, *, replace: bool) -> None:
     if not (folder / SPEC).is_file() and not (folder / STUDY).is_file():
         raise SpecError(f"name: {folder} is no search of autoft, so --replace leaves it alone; take another --name")
     locked(folder).release()
+
+
+def _replaces(folder: Path) -> dict[str, str]:
+    """The tag that says which searches the one that takes the place of `folder` replaces; MLflow may show them yet."""
+    with contextlib.suppress(SearchError):  # nothing there, or too damaged to say
+        ledger = Ledger.open(folder / STUDY)
+        ledger.close()
+        return {SearchRecord.REPLACES: " ".join([ledger.search.id, *ledger.search.replaces][:REMEMBERED])}
+    return {}
 
 
 def _put(draft: Path, folder: Path, *, replace: bool) -> None:

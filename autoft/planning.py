@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         for model in spec.per_model
         if model not in refs
     ]
+    _collect(problems, lambda: check_place(runs))
     workers = _collect(problems, lambda: _workers(spec.resources))
     models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
@@ -205,6 +207,22 @@ def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple
     if problems:
         raise SpecError(*problems)
     return tuple(points)
+
+
+def check_place(runs: Path) -> None:
+    """Refuses a place where no folder can be made; nothing is written to find out.
+
+    Raises:
+        SpecError: It is no folder, or may not be written to.
+    """
+    try:
+        there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    except OSError as error:  # a name that is too long, say
+        raise SpecError(f"--runs {runs}: can't be used: {error.strerror}") from None
+    if not there.is_dir():
+        raise SpecError(f"--runs {runs}: {there} is {'a file' if there.is_file() else 'no folder'}; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SpecError(f"--runs {runs}: you may not write to {there}; name another folder")
 
 
 def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Direction(StrEnum):
@@ -179,6 +179,8 @@ class SearchRecord:
         tags: More to be said about it, such as the data's fingerprint.
     """
 
+    REPLACES: ClassVar[str] = "replaces"  # the tag with the ids of the searches that stood in its place before
+
     id: str
     name: str
     task: str
@@ -186,6 +188,11 @@ class SearchRecord:
     direction: Direction
     started: float
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """The ids of the searches that this one has replaced, the latest first."""
+        return tuple(self.tags.get(self.REPLACES, "").split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from autoft.study.halving import PLACES, Halving
 from autoft.study.ledger import Ledger
 from autoft.study.starting import starting_points
 from autoft.study.trainable import checkpoints
-from autoft.tracking import Mirror, Target, resolve_uri
+from autoft.tracking import Mirror, Published, Target, resolve_uri
 from autoft.training.checkpoint import load_latest
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
@@ -318,18 +318,24 @@ class Session:
         report = {**report, "seconds": self._elapsed}
         report["notes"] = [note for note in report["notes"] if not note.startswith(UNPUBLISHED)]
         write(report, self.folder)
+        known = report.get("mlflow")
+
+        def files(published: Published) -> list[Path]:
+            report["mlflow"] = asdict(published)
+            write(report, self.folder)
+            return [self.folder / name for name in ("report.md", REPORT, SPEC)]
+
         try:
-            published = mirror.finish(
+            mirror.finish(
                 report,
                 model_dir=self.folder / MODEL,
                 model_name=self._ledger.search.name if tracking.register_model else None,
                 pipeline=self.plan.task.pipeline,
-                artifacts=[self.folder / name for name in ("report.md", REPORT, SPEC)],
+                artifacts=files,
                 timeout=min(60.0, self._left),
             )
         except TrackingError as error:
+            report["mlflow"] = known
             report["notes"].append(f"{UNPUBLISHED}: {error}; later: {resume_command(self.folder)}")
-        else:
-            report["mlflow"] = asdict(published)
-        write(report, self.folder)
+            write(report, self.folder)
         return report

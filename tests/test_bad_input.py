@@ -1,5 +1,7 @@
 """Everything that a user may get wrong: a clear line each, exit 2, and nothing written."""
 
+import errno
+import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -107,6 +109,49 @@ def test_a_full_disk_is_noticed_before_anything_is_written(here, capsys, monkeyp
     assert code == 2
     assert "the disk has 0.0 GiB free" in said
     assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "line"),
+    [
+        ("good.csv", "--runs good.csv: {here}/good.csv is a file; name a folder"),
+        ("good.csv/runs", "--runs good.csv/runs: {here}/good.csv is a file; name a folder"),
+        ("/dev/null", "--runs /dev/null: /dev/null is no folder; name a folder"),
+        ("n" * 300, f"--runs {'n' * 300}: can't be used: File name too long"),
+        ("locked", "--runs locked: you may not write to {here}/locked; name another folder"),
+    ],
+    ids=["a file", "below a file", "a device", "a long name", "a locked folder"],
+)
+def test_runs_that_can_hold_no_search(runs, line, here, capsys, monkeypatch):
+    (here / "locked").mkdir()
+    may = os.access  # root may write anywhere
+    locked = lambda path, how: Path(path).name == "locked" and how & os.W_OK  # noqa: E731
+    monkeypatch.setattr(os, "access", lambda path, how: not locked(path, how) and may(path, how))
+    code, said = search(capsys, *GOOD, "--runs", runs)
+    assert (code, said) == (2, f"error: {line.format(here=here)}\n")
+    with pytest.raises(SystemExit) as left:
+        cli.main(["check", "--task", "text-classification", "--model", "model", *GOOD, "--runs", runs])
+    assert (left.value.code, capsys.readouterr().err) == (2, f"error: {line.format(here=here)}\n")
+
+
+@pytest.mark.parametrize("step", ["tempfile.mkdtemp", "autoft.folder.write_yaml"])
+def test_a_disk_that_is_full_is_one_line_and_nothing_is_kept(step, here, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(step, full)
+    code, said = search(capsys, *GOOD)
+    assert code == 2
+    assert "No space left on device" in said and len(said.splitlines()) == 1
+    assert not list((here / "runs").iterdir())
+
+
+@pytest.mark.parametrize("command", [["show"], ["show", "x"], ["resume", "x"], ["predict", "x", "a text"], ["ui"]])
+def test_runs_that_are_a_file_hold_nothing(command, here, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([*command, "--runs", "good.csv"])
+    captured = capsys.readouterr()
+    assert left.value.code == 2 and len(captured.err.splitlines()) == 1 and captured.out == ""
 
 
 def test_several_problems_are_said_at_once(here, capsys):

@@ -185,6 +185,44 @@ def test_a_bug_is_one_line_and_its_details_are_kept(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_no_secret_gets_into_the_details_of_a_bug(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database's driver repeats the URI it was given, and a hub's client the header that it sent."""
+    monkeypatch.setenv("HF_TOKEN", "hf_0123456789abcdef")
+    monkeypatch.setenv("PGPASSWORD", "correct horse")
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+    def fails(**_: Any) -> None:
+        try:
+            raise OSError("no route to postgresql://me:s3cret@host/db?sslpassword=s3cret")
+        except OSError:
+            raise RuntimeError("false start: Bearer hf_0123456789abcdef, correct horse, mysql://u:s3cret@h")  # noqa: B904
+
+    monkeypatch.setattr(cli, "app", fails)
+    for debug in ("", "1"):
+        monkeypatch.setenv("AUTOFT_DEBUG", debug)
+        assert run() == 1
+        said = capsys.readouterr().err
+        if not debug:
+            kept = Path(re.findall(r"the details are in (.+)", said)[0])
+            assert kept.stat().st_mode & 0o077 == 0, "others may not read it"
+            said += kept.read_text()
+            kept.unlink()
+        for secret in ("s3cret", "hf_0123456789abcdef", "correct horse"):
+            assert secret not in said
+        assert "false start: Bearer ***, ***, mysql://h" in said
+
+
+def test_the_hubs_client_is_told_to_send_nothing_of_its_own() -> None:
+    program = (
+        "from autoft.cli import main\ntry: main(['tasks'])\nexcept SystemExit: pass\n"
+        "from huggingface_hub import constants\nassert constants.HF_HUB_DISABLE_TELEMETRY"
+    )
+    environment = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key and key != "DO_NOT_TRACK"}
+    subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, env=environment, check=True)
+
+
 def test_a_reader_that_has_gone_is_no_error() -> None:
     command = f"{sys.executable} -c 'from autoft.cli import main; main()' tasks --json"
     done = subprocess.run(["bash", "-c", f"{command} | head -c 1"], capture_output=True, text=True, check=True)
@@ -627,6 +665,103 @@ def test_a_table_is_labelled_row_by_row(searched: Path) -> None:
     assert [row["body"] for row in rows] == ["one, two", "three", "one"]
     wrong = autoft("predict", "demo", "--data", "new.csv", cwd=searched)
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --data: ")
+
+
+@pytest.fixture
+def asked(searched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty working directory, and the name `demo` for the search."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(searched / "runs")
+    return tmp_path
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    import csv
+
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_columns_of_a_table_are_kept_beside_the_answers(asked: Path) -> None:
+    (asked / "new.csv").write_text('id,text,label,when\n007,"a, b",mine,2024-01-01\n,c,,\n', encoding="utf-8")
+    assert run("predict", "demo", "--data", "new.csv", "--out", "out.csv") == 0
+    first, second = csv_rows(asked / "out.csv")
+    assert list(first) == ["id", "text", "label", "when", "predicted_label", "score"]
+    assert [first[key] for key in ("id", "text", "label", "when")] == ["007", "a, b", "mine", "2024-01-01"]
+    assert [second[key] for key in ("id", "text", "label", "when")] == ["", "c", "", ""]
+    assert {first["predicted_label"], second["predicted_label"]} <= {"positive", "negative"}
+    assert run("predict", "demo", "--data", "out.csv", "--out", "again.csv") == 0
+    assert list(csv_rows(asked / "again.csv")[0])[-2:] == ["predicted_predicted_label", "predicted_score"]
+
+
+@pytest.mark.slow
+def test_values_of_any_kind_are_kept(asked: Path) -> None:
+    import datetime
+
+    import pandas as pd
+
+    row = {"text": "a", "n": 3, "none": None, "nan": float("nan"), "list": [1, 2], "day": datetime.date(2024, 1, 2)}
+    pd.DataFrame([row, {**row, "n": None}], dtype=object).to_parquet(asked / "new.parquet")
+    assert run("predict", "demo", "--data", "new.parquet", "--out", "out.jsonl") == 0
+    first, second = map(json.loads, (asked / "out.jsonl").read_text().splitlines())
+    assert (first["nan"], first["list"], first["day"]) == (None, [1, 2], "2024-01-02")
+    assert (first["n"], second["n"]) in {(3, None), (3.0, None)}
+    assert run("predict", "demo", "--data", "new.parquet", "--out", "out.csv") == 0
+    assert csv_rows(asked / "out.csv")[0]["list"] == "[1, 2]"
+
+
+@pytest.mark.slow
+def test_rows_without_a_text_are_refused_or_left_out(asked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (asked / "new.csv").write_text("id,text\n1,a\n2, \n3,c\n")
+    assert run("predict", "demo", "--data", "new.csv") == 2
+    assert capsys.readouterr().err == (
+        "error: --data: new.csv has 1 row (row 2) with an empty 'text'; fill them, or pass --clean to leave them out\n"
+    )
+    assert run("predict", "demo", "--data", "new.csv", "--clean", "--out", "out.csv") == 0
+    assert [row["id"] for row in csv_rows(asked / "out.csv")] == ["1", "3"]
+    (asked / "new.csv").write_text("id,text\n1,\n2, \n")
+    assert run("predict", "demo", "--data", "new.csv", "--clean") == 2
+    assert "has no row with a text" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["--data", "standard input"])
+def test_texts_in_another_encoding(
+    how: str, asked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(content: str, encoding: str, *options: str) -> int:
+        raw = content.encode(encoding)
+        if how == "--data":
+            (asked / "new.csv").write_bytes("text\n".encode(encoding) + content.encode(encoding.removesuffix("-sig")))
+            options = ("--data", "new.csv", *options)
+        else:
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        return run("predict", "demo", "--json", *options)
+
+    def texts() -> list[str]:
+        return [json.loads(line)["text"] for line in capsys.readouterr().out.splitlines()]
+
+    assert ask("café\nthé", "utf-8-sig") == 0
+    assert texts() == ["café", "thé"]
+    assert ask("café\nthé", "latin-1") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not utf-8: byte 0xe9 in line" in line and "--encoding" in line and "unexpected" not in line
+    assert ask("café\nthé", "latin-1", "--encoding", "latin-1") == 0
+    assert texts() == ["café", "thé"]
+    assert ask("café", "latin-1", "--encoding", "hex") == 2
+    assert "there is no encoding 'hex'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_line_is_a_text_whatever_it_holds(
+    asked: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["one\u2028still one", "two\x0cstill two", "three\x85"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\r\n".join(lines).encode())))
+    assert run("predict", "demo", "--json") == 0
+    said = capsys.readouterr().out
+    assert [json.loads(line)["text"] for line in said.rstrip("\n").split("\n")] == lines
 
 
 @pytest.mark.slow

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +177,14 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], list[str]]] = {
         {},
         [
             "data.source: a.csv: is not utf-8: byte 0xe9 in line 32; "
-            "set data.encoding to the file's own, such as latin-1 or cp1252"
+            "give its own encoding with --encoding (data.encoding), such as latin-1 or cp1252"
         ],
     ),
     "unknown encoding": (
         "a.csv",
         HEAD + GOOD,
         {"encoding": "utf9"},
-        ["data.source: a.csv: there is no encoding 'utf9'; set data.encoding to one, such as latin-1"],
+        ["data.source: a.csv: there is no encoding 'utf9'; such are utf-8 and latin-1"],
     ),
     "comma in a text": (
         "a.csv",
@@ -322,6 +325,94 @@ def test_an_unreachable_hub_is_one_line() -> None:
         "data.source: someone/reviews is no file here, and the hub can't be reached; "
         "give a file or asset:NAME, or check the network\n"
     )
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Has nothing, or lets nobody in; it counts how often it is asked."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/datasets/"):  # else its client asks what runs it, once a day
+            type(self).asked += 1
+        status, code = (403, "GatedRepo") if "gated" in self.path else (404, "RepoNotFound")
+        self.send_response(503 if "busy" in self.path else status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    from huggingface_hub import constants
+
+    server = HTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    Hub.asked = 0
+    yield Hub
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("ref", "line"),
+    [
+        ("someone/reviews", "is neither a file here nor a data set on the hub that can be read; check its spelling"),
+        ("someone/gated", "is a data set whose owner asks for your consent; accept the terms on its page"),
+        ("busy", "is no file here, and the hub can't be reached; give a file"),
+    ],
+)
+def test_a_hub_that_refuses_is_asked_once_and_never_seen(
+    ref: str, line: str, hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (found,) = problems(ref)
+    assert found.startswith(f"data.source: {ref} {line}")
+    assert hub.asked == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_looks_like_a_path_is_not_looked_for_on_the_hub(
+    hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    save(table(), tmp_path / "data" / "reviews.csv")
+    for ref in ("reviews.txt", "reviews.xlsx", "org/reviews.csv.gz", "data/revews", "./reviews", "~/reviews"):
+        (line,) = problems(ref)
+        assert line.startswith("data.source: there is no file ")
+    assert problems("data/reviews") == ("data.source: there is no file data/reviews, did you mean reviews.csv?",)
+    assert hub.asked == 0
+
+
+def test_a_table_whose_ending_was_left_out_is_named(
+    hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(table(), tmp_path / "reviews.csv")
+    assert problems("reviews")[0].endswith("that can be read, did you mean reviews.csv?")
+
+
+def test_nobody_waits_for_a_hub_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    from huggingface_hub import constants
+
+    def wait(seconds: float) -> None:
+        raise AssertionError(f"the hub's client would wait {seconds} s and try again")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", wait)
+    assert problems("someone/reviews")[0].startswith("data.source: someone/reviews is no file here, and the hub can't")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_unknown_asset_has_a_nearest_name() -> None:
@@ -563,7 +654,10 @@ def test_texts_to_predict_need_no_label(name: str, tmp_path: Path) -> None:
 def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,b\nhello,1\n ,2\n", encoding="utf-8")
     for columns, expected in (
-        (["text"], "--data: a.csv has 1 row (row 2) with an empty 'text'; fill or delete them"),
+        (
+            ["text"],
+            "--data: a.csv has 1 row (row 2) with an empty 'text'; fill them, or pass --clean to leave them out",
+        ),
         (["txt"], "--data: a.csv has no column 'txt', did you mean text? Its columns are text, b"),
     ):
         with pytest.raises(DataError) as caught:
@@ -571,6 +665,61 @@ def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
         assert caught.value.problems == (expected,)
     with pytest.raises(DataError, match="--data: there is no file"):
         data.read_texts(tmp_path / "none.csv", ["text"])
+
+
+def test_texts_to_predict_keep_their_neighbours_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "text": 5, "b": [1]}\n{"text": " "}\n{"id": 3, "text": "x"}\n')
+    rows = data.read_texts(tmp_path / "a.jsonl", ["text"], clean=True)
+    assert rows.to_dict("records") == [{"id": 1, "text": "5", "b": [1]}, {"id": 3, "text": "x", "b": None}]
+
+
+SPLIT = ["train"] * 24 + ["val"] * 8 + [" Test"] * 8
+
+
+def test_a_column_may_say_which_part_a_row_belongs_to(tmp_path: Path) -> None:
+    rows = table().assign(fold=SPLIT)
+    splits = load(save(rows, tmp_path / "a.csv"), split="fold")
+    for part, here in (("train", rows[:24]), ("validation", rows[24:32]), ("test", rows[32:])):
+        assert list(getattr(splits, part)["text"]) == list(here["text"])
+    assert list(splits.train.columns) == ["text", "label"]
+    assert splits.notes == ()
+    partly = load(save(rows.assign(fold=["train"] * 32 + ["test"] * 8), tmp_path / "b.jsonl"), split="fold")
+    assert list(partly.test["text"]) == list(rows["text"][32:])
+    assert len(partly.validation) > 0
+
+
+def test_a_column_of_parts_that_nobody_asked_for_is_noted(tmp_path: Path) -> None:
+    (note,) = load(save(table().assign(fold=SPLIT), tmp_path / "a.csv")).notes
+    assert note.startswith("column 'fold' says train, validation or test for each row, and is not used")
+    assert "--split fold" in note
+    for other in (["train"] * 40, ["train"] * 39 + ["?"], range(40)):
+        assert load(save(table().assign(fold=other), tmp_path / "b.csv")).notes == ()
+
+
+def test_a_column_of_parts_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    path = save(table().assign(fold=["train"] * 30 + ["tset"] * 8 + [None, "test"]), tmp_path / "a.csv")
+    assert problems(path, split="fold") == (
+        "data.split: a.csv has 8 rows (rows 31, 32, 33, 34, 35, …) whose 'fold' is 'tset'; "
+        "it has to be train, validation (or dev, val, valid) or test",
+        "data.split: a.csv has 1 row (row 39) whose 'fold' is empty; "
+        "it has to be train, validation (or dev, val, valid) or test",
+    )
+    assert problems(path, split="flod") == (
+        "data.split: a.csv has no column 'flod', did you mean fold? Its columns are text, label, fold",
+    )
+    assert "is named for two things" in problems(path, split="label")[0]
+    without = save(table().assign(fold="test"), tmp_path / "b.csv")
+    assert problems(without, split="fold") == ("data.split: b.csv has no row whose 'fold' is train",)
+    with pytest.raises(ValueError, match="`split` goes with `source`"):
+        DataSpec(train="a.csv", split="fold")
+
+
+def test_rows_of_a_column_of_parts_keep_their_numbers(tmp_path: Path) -> None:
+    rows = table().assign(fold=SPLIT)
+    rows.loc[35, "text"] = ""
+    assert problems(save(rows, tmp_path / "a.csv"), split="fold") == (
+        f"data.text: a.csv has 1 row (row 36) with an empty 'text'; {CLEAN}",
+    )
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_search(tmp_path: Path) -> None:

@@ -68,6 +68,46 @@ def test_a_folder_that_lacks_something(tiny_bert, tmp_path, files, line):
     assert len(str(caught.value).splitlines()) == 1
 
 
+WHOLE = "save or download the model again"
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda raw: raw[:-10], "model.safetensors is damaged or cut off"),
+        (lambda raw: raw[:50], "model.safetensors is damaged or cut off"),
+        (lambda raw: b"", "model.safetensors is damaged or cut off"),
+        (lambda raw: raw + b"more", "model.safetensors is damaged or cut off"),
+        (lambda raw: b"version https://git-lfs.github.com/spec/v1\nsize 9\n", "a pointer of git-lfs.*`git lfs pull`"),
+        (lambda raw: b"\x02\0\0\0\0\0\0\0{}", "holds no weights"),
+    ],
+)
+def test_weights_that_are_not_whole(tiny_bert, tmp_path, damage, line):
+    folder = broken(tiny_bert, tmp_path)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(ModelError, match=line) as caught:
+        models.inspect(str(folder))
+    assert str(caught.value).startswith(f"model {folder}: ") and WHOLE in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_weights_in_several_files_have_to_be_there_all_of_them(tiny_bert, tmp_path):
+    from transformers import AutoModel
+
+    folder = broken(tiny_bert, tmp_path, "model.safetensors")
+    AutoModel.from_pretrained(tiny_bert).save_pretrained(folder, max_shard_size="40KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert models.inspect(str(folder)).size == sum(shard.stat().st_size for shard in shards)
+    shards[-1].unlink()
+    with pytest.raises(ModelError, match=rf"{shards[-1].name} is missing, which model.safetensors.index.json names"):
+        models.inspect(str(folder))
+    (folder / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(ModelError, match=rf"index.json is damaged; {WHOLE}"):
+        models.inspect(str(folder))
+
+
 def test_pickled_weights_are_refused_and_the_line_says_what_to_do(tiny_bert, tmp_path):
     folder = broken(tiny_bert, tmp_path, "model.safetensors")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x02")
@@ -102,6 +142,19 @@ def test_an_unknown_asset_names_the_nearest():
 def test_neither_a_folder_nor_an_id(ref):
     with pytest.raises(ModelError, match="neither a folder nor an id on the hub; give a folder, or one of asset:"):
         models.resolve(ref)
+
+
+def test_a_folder_with_a_slip_in_its_name(tiny_bert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_bert, tmp_path / "models" / "mine")
+    (tmp_path / "rows.csv").write_text("text\n")
+    for ref, line in (
+        ("models/mien", r"model models/mien: there is no such folder, did you mean mine\?"),
+        ("models/other", "model models/other: there is no such folder; check the path"),
+        ("rows.csv", "model rows.csv: is a file; give the folder that save_pretrained wrote"),
+    ):
+        with pytest.raises(ModelError, match=f"^{line}$"):
+            models.resolve(ref)
 
 
 @pytest.fixture
@@ -153,6 +206,19 @@ def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="not downloaded before, and the hub can't be reached; give a folder, or one"):
         models.resolve("org/name")
+
+
+def test_a_folder_beside_is_named_where_the_hub_is_silent(hub, tiny_bert, tmp_path, monkeypatch, capfd):
+    from huggingface_hub import constants
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_bert, tmp_path / "my-bert")
+    with pytest.raises(ModelError, match=r"the hub shows you, did you mean my-bert\?"):
+        models.resolve("my-bertt")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelError, match=r"the hub can't be reached, did you mean my-bert\?"):
+        models.resolve("my-bertt")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_offline(monkeypatch, tmp_path):

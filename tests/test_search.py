@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -106,6 +107,16 @@ def test_study_ray_and_mlflow_agree_trial_by_trial(searched):
         assert curve == pytest.approx(trial.intermediate_values)
 
 
+def test_the_files_in_mlflow_are_those_of_the_folder(searched):
+    from mlflow import MlflowClient
+
+    client, told = MlflowClient(searched.report["mlflow"]["tracking_uri"]), searched.report["mlflow"]
+    assert told["run_id"] and told["model_version"]
+    for name in ("report.json", "report.md", "spec.yaml"):
+        uploaded = Path(client.download_artifacts(told["run_id"], name))
+        assert uploaded.read_bytes() == (searched.folder / name).read_bytes()
+
+
 def test_the_champion_is_registered(searched):
     from mlflow import MlflowClient
 
@@ -140,6 +151,23 @@ def test_the_same_seed_gives_the_same_search(tmp_path, tiny_bert, tiny_data):
         ]
         found.append((curves, result.report["winner"]["trial"], result.report["winner"]["test"]))
     assert found[0] == found[1]
+
+
+def test_a_search_that_is_replaced_is_replaced_in_mlflow_too(tmp_path, tiny_bert, tiny_data):
+    from mlflow import MlflowClient
+
+    given = options(tmp_path, tiny_bert, tiny_data, name="demo", trials=1, workers=1, runs=tmp_path / "runs")
+    space = {"learning_rate": 1e-3, "batch_size": 16, "epochs": 1, "freeze_depth": 4}
+    beside = autoft.search(**{**given, "name": "beside", "space": space})
+    first = autoft.search(**{**given, "space": space})
+    second = autoft.search(**{**given, "space": space}, replace=True)
+    told = second.report["mlflow"]
+    client = MlflowClient(told["tracking_uri"])
+    parents = {run.info.run_id for run in client.search_runs([told["experiment_id"]], "tags.`autoft.task` != ''")}
+    assert parents == {told["run_id"], beside.report["mlflow"]["run_id"]}
+    assert [str(v.version) for v in client.search_model_versions("name = 'demo'")] == ["2"]
+    assert len(client.search_model_versions("name = 'beside'")) == 1
+    assert client.get_run(first.report["mlflow"]["run_id"]).info.lifecycle_stage == "deleted"
 
 
 def test_a_trial_that_breaks_fails_alone(tmp_path, tiny_bert, tiny_data):

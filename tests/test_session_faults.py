@@ -83,6 +83,20 @@ def test_replace_leaves_a_folder_that_is_no_search_alone(given, tmp_path):
     assert (tmp_path / "runs" / "search" / "thesis.txt").read_text() == "precious"
 
 
+def test_a_search_knows_what_it_replaces(given, tmp_path):
+    def begin():
+        folder, _ = prepare(autoft.make_spec(**given), tmp_path / "runs", replace=True)
+        record, _ = autoft.api.records(folder)
+        return record
+
+    first, second, third = begin(), begin(), begin()
+    assert first.replaces == ()
+    assert second.replaces == (first.id,)
+    assert third.replaces == (second.id, first.id)
+    (tmp_path / "runs" / "search" / "study.db").write_bytes(b"damaged")
+    assert begin().replaces == ()
+
+
 def test_a_damaged_winner_gives_way_to_the_next(given, tmp_path):
     result = autoft.search(**given)
     first = result.report["winner"]["trial"]

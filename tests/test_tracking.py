@@ -18,7 +18,7 @@ from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, t
 
 from autoft import tracking
 from autoft.errors import SpecError, TrackingError
-from autoft.records import TrialRecord, TrialState
+from autoft.records import SearchRecord, TrialRecord, TrialState
 from autoft.tracking import Mirror, Target, description, projection
 from autoft.tracking import mirror as mirror_module
 from autoft.tracking.target import connect
@@ -249,7 +249,7 @@ class CutAt:
             *("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact"),
             *("create_logged_model", "log_model_artifacts", "log_outputs", "finalize_logged_model"),
             *("create_registered_model", "create_model_version", "set_logged_model_tags"),
-            "set_registered_model_alias",
+            *("set_registered_model_alias", "delete_run", "delete_model_version", "delete_logged_model"),
         }
     )
 
@@ -489,7 +489,7 @@ def test_an_outage_of_a_real_server_leaves_no_hole_and_no_duplicate(store, servi
     report = tmp_path / "report.md"
     report.write_text("# Report")
     model = tiny_classifier(tmp_path / "model")
-    published = mirror.finish(a_report(a_search()), model, "reviews", "text-classification", [report])
+    published = mirror.finish(a_report(a_search()), model, "reviews", "text-classification", lambda _: [report])
     assert (published.tracking_uri, published.model_version) == (url, "1")
     server.terminate()
     server.wait(60)
@@ -536,6 +536,30 @@ def test_interrupted_killed_resumed_running_finished(store) -> None:
     assert store.parent().info.status == "FINISHED"
 
 
+@pytest.mark.parametrize("status", ["KILLED", "FAILED"])
+def test_open_trials_end_with_their_search_and_run_again_with_it(store, status) -> None:
+    ended, opened = a_trial(0), a_trial(1, TrialState.OPEN, 2)
+    ledger = Ledger(ended, opened)
+
+    def said() -> list[str]:
+        return [store.parent().info.status, *(run.info.status for _, run in sorted(store.children().items()))]
+
+    mirror = store.mirror(ledger)
+    mirror.start()
+    assert mirror.stop(status, timeout=PATIENCE)
+    assert said() == [status, "FINISHED", "KILLED"]
+    assert store.children()[1].info.end_time == opened.reports[-1].time * 1000
+    assert store.children()[1].data.tags["autoft.state"] == "open"
+    flush(store.mirror(ledger))  # a look at a search that does not run
+    assert said() == [status, "FINISHED", "KILLED"]
+    mirror = store.mirror(ledger)
+    mirror.start()
+    assert mirror.flush(PATIENCE)
+    assert said() == ["RUNNING", "FINISHED", "RUNNING"]
+    mirror.finish(a_report(a_search()), None, None, "text-classification")
+    assert said() == ["FINISHED", "FINISHED", "KILLED"], "nothing runs where the search is over"
+
+
 def test_a_search_without_a_winner(store) -> None:
     mirror = store.mirror(Ledger(a_trial(0, TrialState.FAILED, 0, reason="oom")))
     published = mirror.finish({"winner": None}, None, None, "text-classification", status="FAILED")
@@ -578,7 +602,11 @@ def test_the_winner_is_logged_registered_and_predicts(store, tmp_path, no_networ
     search = a_search()
     capfd.readouterr()
     mirror = store.mirror(Ledger(*some_trials()))
-    published = mirror.finish(a_report(search), model, "reviews", "text-classification", files)
+    told = []
+    published = mirror.finish(
+        a_report(search), model, "reviews", "text-classification", lambda p: told.append(p) or files
+    )
+    assert told == [published], "the files may say where everything is"
     assert capfd.readouterr() == ("", ""), "the screen belongs to the search"
     parent = store.parent()
     assert published == tracking.Published(
@@ -635,6 +663,79 @@ def test_publishing_twice_gives_one_version_and_a_new_winner_a_second(store, tmp
     assert [n for n, run in store.children().items() if "winner" in run.data.tags] == [1]
 
 
+def a_successor(*replaced: str, identity: str = "new") -> SearchRecord:
+    return replace(a_search(identity), tags={SearchRecord.REPLACES: " ".join(replaced)})
+
+
+def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_path) -> None:
+    """A search of the same name, another of another name in the same experiment, and runs that a person made."""
+    model = tiny_classifier(tmp_path / "model")
+    for search in (a_search("old"), a_search("other", "others")):
+        store.mirror(Ledger(*some_trials()), search).finish(a_report(search), model, search.name, "text-classification")
+    experiment = store.parent("old").info.experiment_id
+    own = store.client.create_run(experiment).info.run_id
+    others = store.content("other")
+
+    mirror = store.mirror(Ledger(a_trial(0)), a_successor("old"))
+    mirror.start()
+    assert mirror.flush(PATIENCE), mirror.problem
+    assert store.runs("old") == [] and len(store.runs("old", deleted=True)) == 5
+    champion = store.client.get_model_version_by_alias("reviews", "champion")
+    assert champion.tags["autoft.search_id"] == "old", "until there is another"
+
+    published = mirror.finish(a_report(a_successor("old")), model, "reviews", "text-classification")
+    (version,) = store.client.search_model_versions("name = 'reviews'")
+    assert (str(version.version), published.model_version) == ("2", "2")
+    assert str(store.client.get_model_version_by_alias("reviews", "champion").version) == "2"
+    assert {logged.tags["autoft.search_id"] for logged in logged_models(store)} == {"new", "other"}
+    assert store.content("other") == others
+    assert len(store.client.search_model_versions("name = 'others'")) == 1
+    assert store.client.get_run(own).info.lifecycle_stage == "active"
+
+
+def test_a_replaced_model_that_is_in_use_stays(store, tmp_path) -> None:
+    import mlflow
+
+    model, search = tiny_classifier(tmp_path / "model"), a_search("old")
+    store.mirror(Ledger(a_trial(0)), search).finish(a_report(search), model, "reviews", "text-classification")
+    store.client.copy_model_version("models:/reviews/1", "shop")
+    store.client.set_registered_model_alias("reviews", "production", "1")
+    successor = a_successor("old")
+    store.mirror(Ledger(a_trial(0)), successor).finish(a_report(successor), model, "reviews", "text-classification")
+    first, second = (store.client.get_model_version("reviews", number) for number in ("1", "2"))
+    assert (first.aliases, first.tags.get("autoft.replaced")) == (["production"], "true")
+    assert (second.aliases, second.tags.get("autoft.replaced")) == (["champion"], None)
+
+    store.client.delete_registered_model_alias("reviews", "production")
+    third = a_successor("new", "old", identity="newer")
+    store.mirror(Ledger(a_trial(0)), third).finish(a_report(third), model, "reviews", "text-classification")
+    assert [str(v.version) for v in store.client.search_model_versions("name = 'reviews'")] == ["3"]
+    assert len(logged_models(store)) == 2, "the copy in `shop` needs the files of the first"
+    mlflow.set_tracking_uri(store.target.uri)
+    try:
+        assert mlflow.transformers.load_model("models:/shop/1")("a film")[0]["label"] in ("negative", "positive")
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_a_server_that_lets_nobody_delete_shows_the_new_search_all_the_same(store, tmp_path, monkeypatch) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
+
+    class Strict:
+        def __getattr__(self, name):
+            if name.startswith("delete_"):
+                raise MlflowException("no", error_code=PERMISSION_DENIED)
+            return getattr(store.client, name)
+
+    model, search = tiny_classifier(tmp_path / "model"), a_search("old")
+    store.mirror(Ledger(a_trial(0)), search).finish(a_report(search), model, "reviews", "text-classification")
+    monkeypatch.setattr(mirror_module, "connect", lambda _: Strict())
+    mirror, successor = store.mirror(Ledger(a_trial(0)), a_successor("old")), a_successor("old")
+    assert mirror.finish(a_report(successor), model, "reviews", "text-classification").model_version == "2"
+    assert len(store.runs("old")) == 2 and store.parent("new").info.status == "FINISHED"
+
+
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.parametrize("arrives", [False, True])
@@ -644,7 +745,7 @@ def test_publishing_cut_at_any_write_is_completed_without_a_duplicate(store, tmp
     for number in range(1, 100):
         search, name = a_search(f"cut {number}"), f"model-{number}"
         flush(store.mirror(ledger, search))
-        arguments = (a_report(search), model, name, "text-classification", [model / "config.json"])
+        arguments = (a_report(search), model, name, "text-classification", lambda _: [model / "config.json"])
         with monkeypatch.context() as patched:
             patched.setattr(mirror_module, "connect", lambda _, n=number: CutAt(store.client, n, arrives))
             cut = store.mirror(ledger, search)

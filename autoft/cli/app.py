@@ -22,6 +22,7 @@ from autoft.cli.show import show
 from autoft.cli.tasks import tasks
 from autoft.cli.ui import ui
 from autoft.errors import AutoftError
+from autoft.words import public_uri
 
 app = typer.Typer(
     name="autoft",
@@ -30,6 +31,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # `main` says what went wrong
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+_SECRET = re.compile(
+    r"token|password|passwd|secret|credential|api_?key|access_?key|private_?key|auth(?!or)", re.IGNORECASE
 )
 
 
@@ -74,11 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub's client is imported
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="autoft")
     except AutoftError as error:
         if _debug():
-            traceback.print_exc()
+            _say(_without_secrets(traceback.format_exc()))
         for line in str(error).splitlines() or [type(error).__name__]:
             _say(line if error.exit_code == 130 else f"error: {line}")  # to stop on request is no error
         sys.exit(error.exit_code)
@@ -86,10 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _say("stopped")
         sys.exit(130)
     except Exception as error:
+        details = _without_secrets(traceback.format_exc())
         if _debug():
-            traceback.print_exc()
+            _say(details)
         else:
-            _say(f"error: {_first_line(error)}; the details are in {_keep(traceback.format_exc())}")
+            _say(f"error: {_first_line(error)}; the details are in {_keep(details)}")
             _say("set AUTOFT_DEBUG=1 to see them here")
         sys.exit(1)
 
@@ -99,7 +107,15 @@ def _debug() -> bool:
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(_without_secrets(line), err=True)
+
+
+def _without_secrets(text: str) -> str:
+    """`text` without the passwords in its URIs, and without what the environment calls a secret."""
+    for name, value in os.environ.items():
+        if _SECRET.search(name) and len(value) >= 6:  # less is a switch, or would be found in any word
+            text = text.replace(value, "***")
+    return public_uri(text)
 
 
 def _first_line(error: Exception) -> str:

@@ -55,7 +55,7 @@ def _taken(folder: Path, replace: bool) -> str:
     if not folder.exists():
         return ""
     if replace:
-        return f"{folder} exists already, and --replace deletes it"
+        return f"{folder} exists already, and --replace deletes it, and its runs in MLflow"
     return f"{folder} exists already; go on with it ({resume_command(folder)}), take another --name, or add --replace"
 
 
@@ -80,7 +80,7 @@ def view(plan: Plan, *, ready: bool = True) -> RenderableType:
         searched.add_column(heading, overflow="fold")
     for model, knob, said in _searched(plan):
         searched.add_row(Text(model), knob, Text(said))
-    notes = [Text(f"note: {note}", "yellow") for note in plan.notes]
+    notes = [Text(f"note: {note}", "yellow") for note in (*plan.notes, *plan.splits.notes)]
     return Group(
         facts,
         Text(),
@@ -153,6 +153,6 @@ def _json(plan: Plan) -> str:
         },
         "rungs": list(plan.rungs),
         "workers": plan.workers,
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *plan.splits.notes],
     }
     return json.dumps(said, indent=2, ensure_ascii=False)

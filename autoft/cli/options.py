@@ -31,6 +31,13 @@ TextPair = Annotated[
     str | None, typer.Option(help="Column of a second text, for tasks on pairs.", rich_help_panel=_SEARCHED)
 ]
 Label = Annotated[str | None, typer.Option(help="Column of the label.", rich_help_panel=_SEARCHED)]
+Split = Annotated[
+    str | None,
+    typer.Option(help="Column that says train, validation or test for each row.", rich_help_panel=_SEARCHED),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of a text file, where it is not utf-8.", rich_help_panel=_SEARCHED)
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,7 +72,8 @@ Name = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(help="Folder that holds the searches.", rich_help_panel=_WHERE)]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Delete a search of the same name first.", rich_help_panel=_WHERE)
+    bool,
+    typer.Option("--replace", help="Delete a search of the same name, and its runs in MLflow.", rich_help_panel=_WHERE),
 ]
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI; by default a store in the runs.", rich_help_panel=_WHERE)

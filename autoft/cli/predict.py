@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autoft.cli import options
-from autoft.errors import DataError, InputError
+from autoft.errors import InputError
 from autoft.words import RUNS
 
 if TYPE_CHECKING:
@@ -22,9 +23,13 @@ def predict(
     search: Annotated[str, typer.Argument(metavar="NAME_OR_FOLDER", help="A search, its folder, or a model folder.")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="Texts to be labelled.")] = None,
     *,
-    data: Annotated[Path | None, typer.Option(help="A table of texts instead.")] = None,
+    data: Annotated[str | None, typer.Option(help="A table of texts instead, from whatever search takes.")] = None,
     text: Annotated[str | None, typer.Option(help="Its column of texts; by default as in training.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Its column of second texts.")] = None,
+    encoding: Annotated[
+        str, typer.Option(help="Encoding of a text file, and of the lines on standard input.")
+    ] = "utf-8",
+    clean: Annotated[bool, typer.Option("--clean", help="Leave rows without a text out instead of refusing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the answers here: csv or jsonl.")] = None,
     runs: options.Runs = RUNS,
     json: options.Json = False,
@@ -32,6 +37,7 @@ def predict(
     """Use the winner of a search.
 
     Texts come as arguments, as a table, or as lines on standard input. For a task on pairs of texts, use a table.
+    The columns of a table are kept, and the answers stand beside them.
 
     Examples:
       autoft predict quickstart "what a film" "two hours of my life, gone"
@@ -42,9 +48,8 @@ def predict(
         raise InputError(f"--out {out}: the ending has to be .csv or .jsonl")
     if data is not None and texts:
         raise InputError("--data: texts are given as well; keep one of the two")
-    lines = [] if data is not None else texts or _lines()
-
-    if out is not None and data is not None and out.exists() and out.samefile(data):
+    lines = [] if data is not None else texts or _lines(encoding)
+    if out is not None and data is not None and out.exists() and Path(data).exists() and out.samefile(data):
         raise InputError(f"--out {out}: this is the table itself; write the answers to another file")
 
     from autoft import api
@@ -52,13 +57,15 @@ def predict(
     model = api.model(search, runs)
     inputs: list[dict[str, Any]]
     if data is None:
-        answers = model.predict(lines)
+        shown, answers = ["text"], model.predict(lines)
         inputs = [{"text": line} for line in lines]
     else:
         columns = _columns(model.meta, text, text_pair)
-        table = _table(data, columns)
-        answers = model.predict(table.set_axis(list(columns), axis="columns"))
-        inputs = [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
+        shown, table = list(columns.values()), _table(data, columns, encoding, clean)
+        answers = model.predict(table[shown].set_axis(list(columns), axis="columns"))
+        inputs = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    names = _names(answers[0], inputs[0])
+    answers = [{names[key]: value for key, value in answer.items()} for answer in answers]
     rows = [{**given, **answer} for given, answer in zip(inputs, answers, strict=True)]
     if out is not None:
         _write(rows, out)
@@ -67,16 +74,31 @@ def predict(
         for row in rows:
             typer.echo(_line(row))
     else:
-        _print(rows, answers)
+        _print([" ".join(str(given[column]) for column in shown) for given in inputs], answers)
 
 
-def _lines() -> list[str]:
+def _lines(encoding: str) -> list[str]:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("nothing to predict: give texts, --data FILE, or lines on standard input")
-    lines = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    from autoft.data import decoded
+
+    text = decoded(sys.stdin.buffer.read(), encoding, "standard input")
+    # Not splitlines: it also breaks at what a text may hold, such as U+2028.
+    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
     if not lines:
         raise InputError("standard input: there is no text in it")
     return lines
+
+
+def _names(answer: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of the answers: their own names, with `predicted_` before one that the table has already."""
+    names = {}
+    for key in answer:
+        name = key
+        while name in given:
+            name = f"predicted_{name}"
+        names[key] = name
+    return names
 
 
 def _columns(meta: Mapping[str, Any], text: str | None, text_pair: str | None) -> dict[str, str]:
@@ -89,15 +111,12 @@ def _columns(meta: Mapping[str, Any], text: str | None, text_pair: str | None) -
     return columns
 
 
-def _table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+def _table(source: str, columns: dict[str, str], encoding: str, clean: bool) -> pd.DataFrame:
     from autoft.data import read_texts
 
     if len(set(columns.values())) < len(columns):
         raise InputError("--text-pair: is the same column as --text; name another")
-    table = read_texts(path, tuple(columns.values()))
-    if not len(table):
-        raise DataError(f"--data: {path} has no rows")
-    return table
+    return read_texts(source, tuple(columns.values()), encoding, clean=clean)
 
 
 def _write(rows: list[dict[str, Any]], out: Path) -> None:
@@ -110,12 +129,12 @@ def _write(rows: list[dict[str, Any]], out: Path) -> None:
             else:
                 writer = csv.DictWriter(file, fieldnames=list(rows[0]))
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     except OSError as error:
         raise InputError(f"--out {out}: can't be written: {error.strerror}") from None
 
 
-def _print(rows: list[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
+def _print(texts: list[str], answers: list[dict[str, Any]]) -> None:
     """Text and answer side by side on a terminal; tab-separated where another program reads it."""
     from rich.console import Console
     from rich.table import Table
@@ -123,18 +142,24 @@ def _print(rows: list[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
 
     console = Console(highlight=False)
     said = [[f"{v:.3f}" if isinstance(v, float) else str(v) for v in answer.values()] for answer in answers]
-    first = [" ".join(str(value) for key, value in row.items() if key not in answers[0]) for row in rows]
     if not console.is_terminal:
-        for text, cells in zip(first, said, strict=True):
+        for text, cells in zip(texts, said, strict=True):
             typer.echo("\t".join([*cells, " ".join(text.split())]))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in (*answers[0], "text"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for text, cells in zip(first, said, strict=True):
+    for text, cells in zip(texts, said, strict=True):
         table.add_row(*map(Text, cells), Text(" ".join(text.split())))
     console.print(table)
 
 
 def _line(row: dict[str, Any]) -> str:
-    return jsonlib.dumps(row, ensure_ascii=False)
+    # A table may hold what JSON has no word for, such as a date, and NaN, which it has none for either.
+    plain = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in row.items()}
+    return jsonlib.dumps(plain, ensure_ascii=False, default=str)
+
+
+def _cell(value: Any) -> Any:
+    """What stands for a value in a csv file: a list or a mapping as JSON."""
+    return jsonlib.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value

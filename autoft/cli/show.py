@@ -129,8 +129,10 @@ def _summary(search: SearchRecord, trials: tuple[TrialRecord, ...], report: dict
 
 def _searches(runs: Path) -> Searches:
     from autoft import api
-    from autoft.errors import AutoftError
+    from autoft.errors import AutoftError, InputError
 
+    if runs.exists() and not runs.is_dir():
+        raise InputError(f"--runs {runs}: is no folder, so there are no searches to show")
     found: Searches = []
     for spec in sorted(runs.glob("*/spec.yaml")):
         folder = spec.parent

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoft.data.checking import missing_columns, same_texts, some_rows, tidy, too_few
-from autoft.data.reading import Table, read_file
-from autoft.data.sources import missing_file, read_sources
-from autoft.data.splits import DataRules, Splits, fingerprint, frame
-from autoft.data.splitting import draw, split
+from autoft.data.reading import Table
+from autoft.data.sources import read_source, read_sources
+from autoft.data.splits import DataRules, Splits, as_read, fingerprint, frame
+from autoft.data.splitting import by_column, draw, split, unused_split
 from autoft.data.values import typed_rows
 from autoft.errors import DataError
 from autoft.spec import DataSpec
@@ -41,7 +41,16 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     tables = read_sources(spec, problems)
     columns = task.columns(spec)
     stratify = task.stratify(spec)
-    notes = _drop_unlabelled(tables, spec) if spec.source else []
+    notes: list[str] = []
+    if spec.split:
+        if spec.split in columns:
+            problems.append(f"data.split: column {spec.split!r} is named for two things; each needs its own")
+        else:
+            tables = by_column(tables, spec, problems)
+    elif spec.source:
+        notes += unused_split(tables, columns)
+    if spec.source:
+        notes += _drop_unlabelled(tables, spec)
     for part, table in list(tables.items()):
         if lacking := missing_columns(table, columns, spec):
             problems += [line for line in lacking if line not in problems]
@@ -72,35 +81,49 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     return splits
 
 
-def read_texts(path: str | Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
-    """The texts to predict for, from any of the file formats; no label is needed.
+def read_texts(
+    source: str | Path, columns: Sequence[str], encoding: str = "utf-8", *, clean: bool = False
+) -> pd.DataFrame:
+    """A table of texts to predict for, from whatever `data.source` can name; no label is needed.
 
     Args:
-        path: The file.
+        source: The table.
         columns: Columns of the texts.
         encoding: Of csv, tsv, jsonl and json.
+        clean: Leave rows without a text out, instead of refusing them.
 
     Returns:
-        `columns` as `str`, one row for each row of the file, in its order.
+        Every column of the table in its order, one row for each of its rows: `columns` as `str`, the others as
+        they were read.
 
     Raises:
-        DataError: One line for each problem: no such file, no such column, rows without a text.
+        DataError: One line for each problem: no such table, no such column, rows without a text.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise DataError(missing_file("--data", file))
-    table = read_file(file, "--data", encoding)
-    names = DataSpec(source=str(path), label="")  # no column is the label
+    tables = read_source(str(source), encoding, "--data")
+    if len(tables) > 1:
+        raise DataError(f"--data: {source} comes in {', '.join(tables)}; save the one you want as a file")
+    table = tables["train"]
+    names = DataSpec(source=str(source), label="")  # no column is the label
     problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, columns, names)]
     if problems:
         raise DataError(*problems)
-    rows = typed_rows({"test": table}, columns, names, problems)["test"]
+    texts = typed_rows({"test": table}, columns, names, problems)["test"]
+    problems = [f"--data: {line.partition(': ')[2]}" for line in problems]
+    empty = texts.isna()
     for name in columns:
-        if empty := rows.index[rows[name].isna()].tolist():
-            problems.append(f"--data: {table.where} has {some_rows(empty)} with an empty {name!r}; fill or delete them")
+        if not clean and empty[name].any():
+            numbers = texts.index[empty[name]].tolist()
+            problems.append(
+                f"--data: {table.where} has {some_rows(numbers)} with an empty {name!r}; "
+                f"fill them, or pass --clean to leave them out"
+            )
+    kept = ~empty.any(axis=1)
+    if not kept.any():
+        problems.append(f"--data: {table.where} has no row with a text")
     if problems:
-        raise DataError(*problems)
-    return frame({name: rows[name].tolist() for name in columns})
+        raise DataError(*dict.fromkeys(problems))
+    whole = {**table.columns, **{name: texts[name].tolist() for name in columns}}
+    return as_read(whole)[kept.to_numpy()].reset_index(drop=True)
 
 
 def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:

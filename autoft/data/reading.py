@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +30,14 @@ class Table:
         where: Where the rows come from, for people.
         columns: Values by column name, all of the same length; None is missing.
         typed: Whether the format knows numbers from texts; csv and tsv don't.
+        numbers: The rows' numbers, for people; from 1 where it is None.
     """
 
     key: str
     where: str
     columns: Mapping[str, list[Any]]
     typed: bool = True
+    numbers: Sequence[int] | None = None
 
     @property
     def rows(self) -> int:
@@ -79,20 +81,43 @@ class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
     """What is wrong with the contents of a file."""
 
 
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def decoded(raw: bytes, encoding: str, what: str) -> str:
+    """A text, without a byte-order mark.
+
+    Args:
+        raw: Its bytes.
+        encoding: Their encoding.
+        what: What is read, for people.
+
+    Raises:
+        DataError: There is no such encoding, or the bytes have another one.
+    """
+    try:
+        return _decoded(raw, encoding)
+    except _Unreadable as problem:
+        raise DataError(f"{what}: {problem}") from None
+
+
 def _text(path: Path, encoding: str) -> str:
     """The decoded file, line ends as they are, without a byte-order mark."""
-    raw = path.read_bytes()
+    return _decoded(path.read_bytes(), encoding)
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
     try:
         utf8 = codecs.lookup(encoding).name == "utf-8"
         return raw.decode("utf-8-sig" if utf8 else encoding)
-    except LookupError:
-        raise _Unreadable(f"there is no encoding {encoding!r}; set data.encoding to one, such as latin-1") from None
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise _Unreadable(
-            f"is not {encoding}: byte 0x{raw[error.start]:02x} in line {line}; "
-            f"set data.encoding to the file's own, such as latin-1 or cp1252"
+            f"is not {encoding}: byte 0x{raw[error.start]:02x} in line {line}; give its own encoding "
+            f"with --encoding (data.encoding), such as {'utf-16' if raw.startswith(_UTF16) else 'latin-1 or cp1252'}"
         ) from None
+    except (LookupError, ValueError):  # also for what is no encoding of texts, such as hex
+        raise _Unreadable(f"there is no encoding {encoding!r}; such are utf-8 and latin-1") from None
 
 
 def _csv(path: Path, encoding: str) -> dict[str, list[Any]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoft import assets
+from autoft import assets, hub
 from autoft.data.reading import Table, from_arrow, is_table, read_file
 from autoft.data.splits import PARTS
 from autoft.errors import DataError, InputError
@@ -15,6 +16,12 @@ from autoft.spec import DataSpec
 from autoft.words import nearest
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+# Ends of names that people give to files, and nobody to a data set on the hub.
+_FILE = re.compile(
+    r".*\.(txt|text|dat|data|xlsx?|ods|xml|html?|ya?ml|toml|pkl|pickle|npz?|pt|orc|db|sqlite3?|pdf|docx?|md"
+    r"|zip|gz|bz2|xz|zst|7z|tar|tgz|[ct]sv\w*|\w*json\w*|parq\w*)",
+    re.IGNORECASE,
+)
 # What data sets call the part that chooses the winner.
 _ALIASES = {"valid": "validation", "val": "validation", "dev": "validation"}
 
@@ -72,19 +79,35 @@ def read_source(ref: str, encoding: str = "utf-8", key: str = "data.source") -> 
         return _saved(path, key)
     if path.exists():
         return {"train": read_file(path, key, encoding)}
-    if is_table(path) or path.is_absolute() or ref.startswith((".", "~")) or _HUB_ID.fullmatch(ref) is None:
+    if _is_path(ref):
         raise DataError(missing_file(key, path))
     return _hub(ref, key)
 
 
+def _is_path(ref: str) -> bool:
+    """Whether what is not there can only have been meant as a path, not as an id on the hub."""
+    path = Path(ref).expanduser()
+    if is_table(path) or _FILE.fullmatch(path.name) or path.is_absolute() or ref.startswith((".", "~")):
+        return True
+    return _HUB_ID.fullmatch(ref) is None or ("/" in ref and path.parent.is_dir())
+
+
 def missing_file(key: str, path: Path) -> str:
     """A line about a file that is not there, with the table in its folder that has the nearest name."""
+    if not path.parent.is_dir():
+        return f"{key}: there is no file {path}, nor the folder {path.parent}; check the path"
+    return f"{key}: there is no file {path}{_neighbour(path) or '; check the path'}"
+
+
+def _neighbour(path: Path) -> str:
+    """`, did you mean …?` with the table beside `path` that has the nearest name; empty where none is near."""
     try:
         names = [other.name for other in path.parent.iterdir() if is_table(other)]
     except OSError:
-        return f"{key}: there is no file {path}, nor the folder {path.parent}; check the path"
-    hint = nearest(path.name, names)
-    return f"{key}: there is no file {path}" + (hint if "did you mean" in hint else "; check the path")
+        return ""
+    same = [name for name in names if Path(name).stem == path.name]  # only the ending was left out
+    hint = nearest(path.name, same or names)
+    return hint if "did you mean" in hint else ""
 
 
 def _saved(path: Path, key: str) -> dict[str, Table]:
@@ -105,21 +128,63 @@ def _saved(path: Path, key: str) -> dict[str, Table]:
 
 
 def _hub(ref: str, key: str) -> dict[str, Table]:
+    answer = hub.look(ref)
+    near = _neighbour(Path(ref))
+    if answer == "missing":
+        raise DataError(
+            f"{key}: {ref} is neither a file here nor a data set on the hub that can be read"
+            f"{near or '; check its spelling'}"
+        )
+    if answer == "gated":
+        raise DataError(
+            f"{key}: {ref} is a data set whose owner asks for your consent; accept the terms on its page, "
+            f"then run `hf auth login`"
+        )
+    if near:
+        silent = f"there is no file {ref}{near} As the id of a data set it can't be looked up: the hub can't be reached"
+    else:
+        silent = f"{ref} is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
     import datasets
 
+    if answer == "unreachable" and not _cached(ref):
+        raise DataError(f"{key}: {silent}")
     try:
-        loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that
+        with hub.quiet(), _no_bars():
+            loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that
     except Exception as error:  # the hub's client and datasets raise a dozen kinds, from ValueError to OSError
+        if isinstance(error, ConnectionError):
+            raise DataError(f"{key}: {silent}") from None
         if "Config name is missing" in str(error):
             what = "has several configurations; save the wanted one with save_to_disk, and give that folder"
         elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
             what = "is neither a file here nor a data set on the hub that can be read; check its spelling"
-        elif isinstance(error, ConnectionError):
-            what = "is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
         else:
             what = f"can't be loaded from the hub: {_one_line(error)}"
         raise DataError(f"{key}: {ref} {what}") from None
     return _parts(loaded, ref, key)
+
+
+def _cached(ref: str) -> bool:
+    """Whether `datasets` has loaded a data set of the hub before."""
+    import datasets
+    from datasets.naming import camelcase_to_snakecase
+
+    *owner, name = ref.split("/")
+    folder = "___".join([*owner, camelcase_to_snakecase(name)])
+    return any(Path(datasets.config.HF_DATASETS_CACHE, folder).expanduser().glob("*/*/*"))
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    import datasets
+
+    shown = datasets.are_progress_bars_disabled() is False
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def _parts(loaded: Any, where: str, key: str) -> dict[str, Table]:

@@ -61,6 +61,13 @@ def frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
     )
 
 
+def as_read(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """A data frame of Python's own objects, so that a whole number beside an empty cell stays one."""
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+
+
 def fingerprint(parts: Mapping[str, pd.DataFrame]) -> str:
     """SHA-256 over names, columns, types and values of the parts, in hexadecimal.
 

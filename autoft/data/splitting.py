@@ -1,16 +1,84 @@
-"""Draws and splits rows: seeded, in the shares of the classes, and back in the order they came in."""
+"""Draws and splits rows: as a column says, or seeded, in the shares of the classes and in the order they came in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autoft.data.checking import missing_columns, some_rows
+from autoft.data.reading import Table
 from autoft.data.splits import PARTS
 from autoft.spec import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What a column may call the parts.
+_NAMES = {"training": "train", "dev": "validation", "val": "validation", "valid": "validation", "testing": "test"}
+_NAMES |= {part: part for part in PARTS}
+
+
+def by_column(tables: Mapping[str, Table], data: DataSpec, problems: list[str]) -> dict[str, Table]:
+    """The parts that the column `data.split` of a table names.
+
+    Args:
+        tables: The table, as `train`.
+        data: Names the column.
+        problems: A line is added for whatever can't be split by it.
+
+    Returns:
+        Tables by part, each with the numbers that its rows have in the whole.
+    """
+    table, column = tables.get("train"), str(data.split)
+    if table is None:  # it could not be read
+        return dict(tables)
+    if len(tables) > 1:
+        problems.append(f"data.split: {data.source} comes in {', '.join(tables)} already; leave it out")
+        return dict(tables)
+    if column not in table.columns:
+        problems += missing_columns(table, [column], data)
+        return dict(tables)
+    rows: dict[str, list[int]] = {part: [] for part in PARTS}
+    strange: dict[str, list[int]] = {}
+    for i, value in enumerate(table.columns[column]):
+        part = _part(value)
+        (rows[part] if part else strange.setdefault("empty" if value in (None, "") else repr(value), [])).append(i)
+    for value, found in strange.items():
+        problems.append(
+            f"data.split: {table.where} has {some_rows([i + 1 for i in found])} whose {column!r} is {value}; "
+            f"it has to be train, validation (or dev, val, valid) or test"
+        )
+    if not strange and not rows["train"]:
+        problems.append(f"data.split: {table.where} has no row whose {column!r} is train")
+    return {
+        part: Table(
+            table.key,
+            table.where,
+            {name: [values[i] for i in found] for name, values in table.columns.items()},
+            table.typed,
+            numbers=[i + 1 for i in found],
+        )
+        for part, found in rows.items()
+        if found
+    }
+
+
+def unused_split(tables: Mapping[str, Table], used: Sequence[str]) -> list[str]:
+    """A note on a column that names a part for each row, where nobody has said that it should be used."""
+    if set(tables) != {"train"}:
+        return []
+    return [
+        f"column {name!r} says train, validation or test for each row, and is not used: autoft splits the rows "
+        f"itself; to keep the split, pass --split {name} (data.split)"
+        for name, values in tables["train"].columns.items()
+        if name not in used and len(parts := set(map(_part, values))) > 1 and None not in parts and "train" in parts
+    ]
+
+
+def _part(value: object) -> str | None:
+    return _NAMES.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def draw(parts: Mapping[str, pd.DataFrame], limit: int, stratify: str | None, seed: int) -> dict[str, pd.DataFrame]:

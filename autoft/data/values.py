@@ -46,7 +46,7 @@ def typed_rows(
     labels = _labels(tables, data.label) if data.label in columns else {}
     found = {}
     for part, table in tables.items():
-        index = range(1, table.rows + 1)
+        index = pd.Index(table.numbers or range(1, table.rows + 1))
         found[part] = pd.DataFrame(
             {
                 name: pd.Series(
@@ -108,5 +108,10 @@ def _unifier(values: list[Any]) -> Callable[[Any], Any]:
 
 def column_key(column: str, data: DataSpec) -> str:
     """Where the spec names a column."""
-    keys = {data.label: "data.label", data.text_pair: "data.text_pair", data.text: "data.text"}
+    keys = {
+        data.split: "data.split",
+        data.label: "data.label",
+        data.text_pair: "data.text_pair",
+        data.text: "data.text",
+    }
     return keys.get(column, f"column {column!r}")

@@ -48,6 +48,9 @@ class DataSpec(_Section):
     label: str = "label"
     """Column of the label."""
 
+    split: str | None = None
+    """Column of `source` that says which part each row belongs to: train, validation (dev, val, valid) or test."""
+
     validation_size: Share = 0.15
     """Share of the rows that validation takes, where autoft splits."""
 
@@ -69,6 +72,8 @@ class DataSpec(_Section):
             raise ValueError("give either `source` (one table, split by autoft) or `train` (splits of your own)")
         if self.source and (self.validation or self.test):
             raise ValueError("`validation` and `test` go with `train`, not with `source`")
+        if self.train and self.split:
+            raise ValueError("`split` goes with `source`: the tables of `train` have been split already")
         if self.validation_size + self.test_size >= 0.9:
             raise ValueError("`validation_size` and `test_size` together leave less than a tenth for training")
         return self

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from autoft.errors import ResourceError
@@ -43,8 +45,9 @@ def ray_session(resources: Resources) -> Iterator[int]:
     if resources.address is None:
         local = {"num_cpus": cores(), "include_dashboard": False}
     try:
-        ray.init(
-            address=resources.address,
+        context = ray.init(
+            # Without any address Ray would join a cluster that happens to run here, and refuse the number of cores.
+            address=resources.address or "local",
             configure_logging=True,
             logging_level=logging.ERROR,
             log_to_driver=False,
@@ -57,6 +60,17 @@ def ray_session(resources: Resources) -> Iterator[int]:
         yield cluster_workers(resources, ray.cluster_resources())
     finally:
         ray.shutdown()
+        if resources.address is None and "RAY_TMPDIR" not in os.environ:  # whoever names a place looks there
+            _forget(Path(context.address_info["session_dir"]))
+
+
+def _forget(session: Path) -> None:
+    """Deletes the folder that a Ray of ours has left: sockets and logs, megabytes for each search."""
+    latest = session.parent / "session_latest"
+    with contextlib.suppress(OSError):
+        if latest.is_symlink() and latest.readlink().name == session.name:  # and not a Ray that began later
+            latest.unlink()
+    shutil.rmtree(session, ignore_errors=True)
 
 
 def reachable(address: str) -> None:

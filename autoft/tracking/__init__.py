@@ -8,6 +8,7 @@ waits for MLflow, and whatever MLflow missed is made up for later, without a dup
     description.py  the Markdown on the page of a search (pure)
     runs.py         finding, creating and filling runs; every step can be repeated
     mirror.py       the thread, and `flush` and `finish` for its end
+    replaced.py     what is left of searches that this one has replaced, put away
     publish.py      the winner's model: logged, registered, `champion`
     serve.py        MLflow's own pages on this machine, and their addresses
 """

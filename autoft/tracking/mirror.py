@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord
-from autoft.tracking import description, projection
+from autoft.tracking import description, projection, replaced
 from autoft.tracking.target import Target, connect, explain
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Mirror:
         self._runs: Runs | None = None
         self._live = False
         self._finished = False
+        self._cleared = False  # of the runs of the searches that this one has replaced
         self._last_status: str | None = None
         self._refused: Exception | None = None  # the first trial that MLflow refused in the last pass
         self._thread: threading.Thread | None = None
@@ -123,7 +124,7 @@ class Mirror:
         model_dir: Path | None,
         model_name: str | None,
         pipeline: str,
-        artifacts: Sequence[Path] = (),
+        artifacts: Callable[[Published], Iterable[Path]] = lambda _: (),
         status: str = "FINISHED",
         timeout: float = 60.0,
     ) -> Published:
@@ -136,7 +137,8 @@ class Mirror:
             model_dir: Folder with the winner's weights and tokenizer; None where there is no winner.
             model_name: Name in the model registry; None registers nothing.
             pipeline: Name of the `transformers` pipeline that the model is for.
-            artifacts: Files to keep with the parent run.
+            artifacts: Gives the files to keep with the parent run, once it is known where everything is: they may
+                say so.
             status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
             timeout: Seconds that MLflow may take to answer and to be brought up to date. What follows once it
                 has answered, the model above all, may take as long as it needs.
@@ -159,7 +161,7 @@ class Mirror:
             raise TrackingError(self.problem)
         try:
             records = self._records()
-            runs = self._bring_up(records)
+            runs = self._bring_up(records, ending=True)
             published = publish(
                 runs,
                 self._search,
@@ -235,7 +237,7 @@ class Mirror:
                 if full:
                     self._runs = None  # look again: a create call thought lost may have arrived since
                 records = self._records()
-                runs = self._bring_up(records)
+                runs = self._bring_up(records, ending=self._last_status is not None)
                 if not self._finished:
                     self._tell(runs, records, full)
                 if self._refused:
@@ -247,7 +249,7 @@ class Mirror:
             self.problem = None
             return True
 
-    def _bring_up(self, records: Sequence[TrialRecord]) -> Runs:
+    def _bring_up(self, records: Sequence[TrialRecord], *, ending: bool) -> Runs:
         from autoft.tracking.runs import Runs
 
         if self._client is None:
@@ -258,12 +260,15 @@ class Mirror:
         if runs is None:
             runs = Runs(self._client, self._target, self._search, self._blocks)
             runs.find()
+            if not self._cleared:
+                replaced.delete_runs(self._client, self._search)
+                self._cleared = True
         if self._live:
             runs.set_status(runs.parent, "RUNNING", None)
         self._refused = None
         for record in records:
             try:
-                runs.bring_up(record)
+                runs.bring_up(record, ending=ending)
             except MlflowException as error:
                 if error.get_http_status_code() >= 500:  # MLflow is not there; the next trial would fare no better
                     raise

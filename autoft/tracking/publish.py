@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord
-from autoft.tracking import description, projection
+from autoft.tracking import description, projection, replaced
 from autoft.tracking.runs import Runs
 from autoft.tracking.target import Target
 
@@ -63,7 +63,7 @@ def publish(
     model_dir: Path | None,
     model_name: str | None,
     pipeline: str,
-    artifacts: Sequence[Path],
+    artifacts: Callable[[Published], Iterable[Path]],
 ) -> Published:
     """Publish the result of a search on its parent run; see `Mirror.finish`."""
     client = runs.client
@@ -92,9 +92,8 @@ def publish(
                 content=content,
                 verdict=description.final_verdict(search, report).replace("**", ""),
             )
-    for path in artifacts:
-        client.log_artifact(runs.parent.run_id, str(path))
-    return Published(
+    replaced.delete_models(client, search)
+    published = Published(
         tracking_uri=target.public_uri,
         experiment=target.experiment,
         experiment_id=runs.experiment_id,
@@ -102,6 +101,9 @@ def publish(
         model_name=model_name if registered else None,
         model_version=registered,
     )
+    for path in artifacts(published):
+        client.log_artifact(runs.parent.run_id, str(path))
+    return published
 
 
 def _scores(report: Mapping[str, Any], record: TrialRecord, search: SearchRecord) -> list[projection.Point]:

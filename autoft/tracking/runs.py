@@ -108,8 +108,13 @@ class Runs:
             self.client.set_terminated(run.run_id, status, None if end is None else projection.milliseconds(end))
         run.status = status
 
-    def bring_up(self, record: TrialRecord) -> None:
-        """Give a trial its run, and the run whatever it lacks: params, points, tags, status."""
+    def bring_up(self, record: TrialRecord, *, ending: bool = False) -> None:
+        """Give a trial its run, and the run whatever it lacks: params, points, tags, status.
+
+        Args:
+            record: The trial.
+            ending: The search stops here, and with it a trial that is still open.
+        """
         run = self._children.get(record.number)
         if run is None:
             run = self._children[record.number] = self._create_child(record)
@@ -125,7 +130,10 @@ class Runs:
             metrics = [*projection.points(record, arrived), *projection.closing(record, self._search)]
             self._log(run, metrics=metrics, params=missing, tags=changed)
         end = record.finished or (record.reports[-1].time if record.reports else record.started)
-        self.set_status(run, projection.STATUS[record.state], end)
+        status = projection.STATUS[record.state]
+        if record.state is TrialState.OPEN and (ending or self.parent.status != "RUNNING"):
+            status = "KILLED"  # until the search goes on
+        self.set_status(run, status, end)
 
     def mark_winner(self, trial: int) -> None:
         """Tag the run of `trial` as the winner, and no other."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft import assets, words
+from autoft import assets, hub, words
 from autoft.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 ASSET = assets.PREFIX
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -64,6 +66,10 @@ def resolve(ref: str) -> Path:
     folder = Path(ref).expanduser()
     if folder.is_dir():
         return folder.resolve()
+    if folder.exists():
+        raise ModelError(f"model {ref}: is a file; give the folder that save_pretrained wrote")
+    if "/" in ref and not ref.endswith("/") and folder.parent.is_dir():  # no id, but a folder that isn't there
+        raise ModelError(f"model {ref}: there is no such folder{_neighbour(folder) or '; check the path'}")
     return _download(ref)
 
 
@@ -79,13 +85,7 @@ def inspect(ref: str) -> ModelInfo:
     folder = resolve(ref)
     if not (folder / "config.json").is_file():
         raise ModelError(f"model {ref}: {folder} has no config.json; give the folder that save_pretrained wrote")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        old = " (only .bin files, which can hide code, are there)" if any(folder.glob("*.bin")) else ""
-        raise ModelError(
-            f"model {ref}: no safetensors weights{old}; convert it once on a machine where you trust it: "
-            f"load it with transformers, then save_pretrained(folder) and use that folder"
-        )
+    weights = _weights(ref, folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(f"model {ref}: {folder} has no tokenizer; save it there with tokenizer.save_pretrained")
     try:
@@ -102,6 +102,47 @@ def inspect(ref: str) -> ModelInfo:
     if not isinstance(blocks, int):
         raise ModelError(f"model {ref}: {config.model_type} is not a stack of blocks; choose another model")
     return ModelInfo(ref, short_name(ref), str(folder), blocks, sum(path.stat().st_size for path in weights))
+
+
+def _weights(ref: str, folder: Path) -> list[Path]:
+    """The files with a model's weights, each whole; only their headers are read.
+
+    Raises:
+        ModelError: There are none, or one is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    names = [_WEIGHTS]
+    index = folder / _INDEX
+    if not (folder / _WEIGHTS).is_file() and index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise ModelError(f"model {ref}: {index} is damaged; save or download the model again") from None
+    elif not (folder / _WEIGHTS).is_file():
+        old = " (only .bin files, which can hide code, are there)" if any(folder.glob("*.bin")) else ""
+        raise ModelError(
+            f"model {ref}: no safetensors weights{old}; convert it once on a machine where you trust it: "
+            f"load it with transformers, then save_pretrained(folder) and use that folder"
+        )
+    for path in (folder / name for name in names):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                empty = not file.keys()
+        except FileNotFoundError:
+            raise ModelError(
+                f"model {ref}: {path.name} is missing, which {index.name} names; save or download the model again"
+            ) from None
+        except (SafetensorError, OSError) as error:
+            what = _line(error).removeprefix("Error while deserializing header: ")
+            if path.stat().st_size < 1024 and path.read_bytes().startswith(b"version https://git-lfs"):
+                what = "it is a pointer of git-lfs, and not the file; `git lfs pull` fetches that"
+            raise ModelError(
+                f"model {ref}: {path} is damaged or cut off ({what}); save or download the model again"
+            ) from None
+        if empty:
+            raise ModelError(f"model {ref}: {path} holds no weights; save or download the model again")
+    return [folder / name for name in names]
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
@@ -141,6 +182,16 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
+def _neighbour(folder: Path) -> str:
+    """`, did you mean …?` with the model beside `folder` that has the nearest name; empty where none is near."""
+    try:
+        beside = [other.name for other in folder.parent.iterdir() if (other / "config.json").is_file()]
+    except OSError:
+        return ""
+    near = words.nearest(folder.name, beside)
+    return near if "did you mean" in near else ""
+
+
 def _download(ref: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
@@ -156,8 +207,15 @@ def _download(ref: str) -> Path:
     known = ", ".join(f"{ASSET}{name}" for name in assets.names("model"))
     disable_progress_bars()
     try:
-        # Nothing below the top folder is needed: those are copies in other formats.
-        return Path(snapshot_download(ref, allow_patterns=list(_HUB_FILES), ignore_patterns=["*/*"]))
+        with hub.quiet():
+            return Path(
+                snapshot_download(
+                    ref,
+                    allow_patterns=list(_HUB_FILES),
+                    ignore_patterns=["*/*"],  # what lies below the top folder are copies in other formats
+                    etag_timeout=hub.TIMEOUT,
+                )
+            )
     except HFValidationError:
         raise ModelError(
             f"model {ref}: neither a folder nor an id on the hub; give a folder, or one of {known}"
@@ -168,12 +226,13 @@ def _download(ref: str) -> Path:
         ) from None
     except RepositoryNotFoundError:
         raise ModelError(
-            f"model {ref}: neither a folder nor a model that the hub shows you; check the name, or use one of {known}"
+            f"model {ref}: neither a folder nor a model that the hub shows you"
+            f"{_neighbour(Path(ref)) or f'; check the name, or use one of {known}'}"
         ) from None
     except (LocalEntryNotFoundError, OfflineModeIsEnabled):
         raise ModelError(
-            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached; "
-            f"give a folder, or one of {known}"
+            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached"
+            f"{_neighbour(Path(ref)) or f'; give a folder, or one of {known}'}"
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"model {ref}: the download failed: {_line(error)}; try again") from None
