@@ -111,7 +111,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     return Plan(
         spec=spec,
         task=task,
-        meta=task.learn(rows.train, spec.data),
+        meta=tasks.learn(task, rows.train, spec.data),
         splits=rows,
         models=known,
         space=space,

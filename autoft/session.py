@@ -209,13 +209,13 @@ class Session:
         predictor = Predictor.load(model_dir)
         # What is scored is what is handed over: the saved folder, not the model in memory.
         scores = predictor.scores(test)
-        targets = predictor.targets(test)
+        examples = predictor.examples(test)
         measure = plan.task.measure
-        metrics = measure(scores, targets, plan.meta)
-        interval = bootstrap_interval(lambda s, t: measure(s, t, plan.meta)[metric], scores, targets)
+        metrics = measure(scores, examples, plan.meta)
+        interval = bootstrap_interval(lambda s, e: measure(s, e, plan.meta)[metric], scores, examples)
         baselines = {
-            name: {"test": (found := measure(trivial, targets, plan.meta))[metric], "metrics": found}
-            for name, trivial in plan.task.baselines(plan.splits.train, test, plan.meta).items()
+            name: {"test": (found := measure(trivial, examples, plan.meta))[metric], "metrics": found}
+            for name, trivial in plan.task.baselines(plan.splits.train, test, examples, plan.meta).items()
         }
         report = build(
             ledger.search,

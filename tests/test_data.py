@@ -16,6 +16,7 @@ import pytest
 
 from autoft import data, tasks
 from autoft.data import splitting
+from autoft.data.splits import Column
 from autoft.errors import DataError
 from autoft.spec import DataSpec
 
@@ -557,7 +558,7 @@ def test_the_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS[:-1])
 def test_texts_to_predict_need_no_label(name: str, tmp_path: Path) -> None:
     rows = table(5)[["text"]]
-    assert list(data.read_texts(save(rows, tmp_path / name), ["text"])["text"]) == list(rows["text"])
+    assert list(data.read_texts(save(rows, tmp_path / name), [Column("text")])["text"]) == list(rows["text"])
 
 
 def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
@@ -567,10 +568,10 @@ def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
         (["txt"], "--data: a.csv has no column 'txt', did you mean text? Its columns are text, b"),
     ):
         with pytest.raises(DataError) as caught:
-            data.read_texts(tmp_path / "a.csv", columns)
+            data.read_texts(tmp_path / "a.csv", [Column(name) for name in columns])
         assert caught.value.problems == (expected,)
     with pytest.raises(DataError, match="--data: there is no file"):
-        data.read_texts(tmp_path / "none.csv", ["text"])
+        data.read_texts(tmp_path / "none.csv", [Column("text")])
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_search(tmp_path: Path) -> None:

@@ -17,6 +17,10 @@ from autoft.words import RUNS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autoft.data.formats import Formats
+    from autoft.data.splits import Column
+    from autoft.training.predict import Predictor
+
 
 def predict(
     search: Annotated[str, typer.Argument(metavar="NAME_OR_FOLDER", help="A search, its folder, or a model folder.")],
@@ -55,9 +59,9 @@ def predict(
         answers = model.predict(lines)
         inputs = [{"text": line} for line in lines]
     else:
-        columns = _columns(model.meta, text, text_pair)
-        table = _table(data, columns)
-        answers = model.predict(table.set_axis(list(columns), axis="columns"))
+        columns = _columns(model, text, text_pair)
+        table = _table(data, columns, model.task.formats)
+        answers = model.predict(table.set_axis([column.name for column in columns], axis="columns"))
         inputs = [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
     rows = [{**given, **answer} for given, answer in zip(inputs, answers, strict=True)]
     if out is not None:
@@ -79,22 +83,20 @@ def _lines() -> list[str]:
     return lines
 
 
-def _columns(meta: Mapping[str, Any], text: str | None, text_pair: str | None) -> dict[str, str]:
+def _columns(model: Predictor, text: str | None, text_pair: str | None) -> dict[Column, str]:
     """For each column of texts that the model was trained on, the user's column that stands for it."""
-    if text_pair and not meta.get("text_pair"):
+    if text_pair and len(model.inputs) == 1:
         raise InputError("--text-pair: the model was trained on single texts; leave it out")
-    columns = {meta["text"]: text or meta["text"]}
-    if meta.get("text_pair"):
-        columns[meta["text_pair"]] = text_pair or meta["text_pair"]
-    return columns
+    return {column: given or column.name for column, given in zip(model.inputs, (text, text_pair), strict=False)}
 
 
-def _table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+def _table(path: Path, columns: Mapping[Column, str], formats: Formats) -> pd.DataFrame:
     from autoft.data import read_texts
 
     if len(set(columns.values())) < len(columns):
         raise InputError("--text-pair: is the same column as --text; name another")
-    table = read_texts(path, tuple(columns.values()))
+    wanted = [column._replace(name=given) for column, given in columns.items()]
+    table = read_texts(path, wanted, formats=formats)
     if not len(table):
         raise DataError(f"--data: {path} has no rows")
     return table

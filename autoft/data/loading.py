@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoft.data.checking import missing_columns, same_texts, some_rows, tidy, too_few
-from autoft.data.reading import Table, read_file
+from autoft.data.checking import missing_columns, same_texts, tidy, too_few
+from autoft.data.reading import Formats, Table, read_file
 from autoft.data.sources import missing_file, read_sources
-from autoft.data.splits import DataRules, Splits, fingerprint, frame
+from autoft.data.splits import Column, DataRules, Splits, fingerprint, frame
 from autoft.data.splitting import draw, split
-from autoft.data.values import typed_rows
+from autoft.data.values import some_rows, typed_rows
 from autoft.errors import DataError
 from autoft.spec import DataSpec
 
@@ -38,12 +39,13 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
         DataError: One line for each problem.
     """
     problems: list[str] = []
-    tables = read_sources(spec, problems)
+    tables = read_sources(spec, problems, task.formats)
     columns = task.columns(spec)
+    names = [column.name for column in columns]
     stratify = task.stratify(spec)
     notes = _drop_unlabelled(tables, spec) if spec.source else []
     for part, table in list(tables.items()):
-        if lacking := missing_columns(table, columns, spec):
+        if lacking := missing_columns(table, names, spec):
             problems += [line for line in lacking if line not in problems]
             del tables[part]
     parts = typed_rows(tables, columns, spec, problems)
@@ -64,7 +66,7 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
             f"{tables['train'].key}: data.test_size {spec.test_size:g} and data.validation_size "
             f"{spec.validation_size:g} leave some class too few rows; make them smaller or add rows"
         ) from None
-    frames = {part: frame({name: rows[name].tolist() for name in columns}) for part, rows in parts.items()}
+    frames = {part: frame({name: rows[name].tolist() for name in names}) for part, rows in parts.items()}
     notes += dropped + same_texts(frames, spec.label)
     splits = Splits(frames["train"], frames["validation"], frames["test"], fingerprint(frames), tuple(notes))
     if unfit := task.problems(splits, spec):
@@ -72,35 +74,43 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     return splits
 
 
-def read_texts(path: str | Path, columns: Sequence[str], encoding: str = "utf-8") -> pd.DataFrame:
+def read_texts(
+    path: str | Path,
+    columns: Sequence[Column],
+    encoding: str = "utf-8",
+    formats: Formats = MappingProxyType({}),
+) -> pd.DataFrame:
     """The texts to predict for, from any of the file formats; no label is needed.
 
     Args:
         path: The file.
         columns: Columns of the texts.
         encoding: Of csv, tsv, jsonl and json.
+        formats: What is read beside tables.
 
     Returns:
-        `columns` as `str`, one row for each row of the file, in its order.
+        `columns`, one row for each row of the file, in its order.
 
     Raises:
         DataError: One line for each problem: no such file, no such column, rows without a text.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise DataError(missing_file("--data", file))
-    table = read_file(file, "--data", encoding)
-    names = DataSpec(source=str(path), label="")  # no column is the label
-    problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, columns, names)]
+        raise DataError(missing_file("--data", file, formats))
+    table = read_file(file, "--data", encoding, formats)
+    spec = DataSpec(source=str(path), label="")  # no column is the label
+    names = [column.name for column in columns]
+    problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, names, spec)]
     if problems:
         raise DataError(*problems)
-    rows = typed_rows({"test": table}, columns, names, problems)["test"]
-    for name in columns:
+    rows = typed_rows({"test": table}, columns, spec, problems)["test"]
+    problems = [f"--data: {line.partition(': ')[2]}" for line in problems]
+    for name in names:
         if empty := rows.index[rows[name].isna()].tolist():
             problems.append(f"--data: {table.where} has {some_rows(empty)} with an empty {name!r}; fill or delete them")
     if problems:
         raise DataError(*problems)
-    return frame({name: rows[name].tolist() for name in columns})
+    return frame({name: rows[name].tolist() for name in names})
 
 
 def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:

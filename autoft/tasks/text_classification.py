@@ -15,7 +15,7 @@ import numpy as np
 from autoft.records import Direction, TrialConfig
 from autoft.spec import DataSpec
 from autoft.tasks import metrics
-from autoft.tasks.base import Example, Meta, Splits
+from autoft.tasks.base import Example, Meta, Splits, Task, inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autoft.tasks.base import Scores
 
 
-class TextClassification:
+class TextClassification(Task):
     """One label for each text."""
 
     name = "text-classification"
@@ -36,21 +36,6 @@ class TextClassification:
         | {"loss": Direction.MINIMIZE}
     )
     pipeline = "text-classification"
-    models = ("asset:minilm-l6", "asset:bert-tiny")
-
-    def space(self) -> Mapping[str, Any]:
-        """Wide enough for small and large encoders, on a logarithmic scale where it matters."""
-        return {
-            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
-            "batch_size": [8, 16, 32],
-            "epochs": {"low": 1, "high": 4},
-            "freeze_depth": {"low": 0, "high": "all"},
-            "dropout": [None, 0.0],
-        }
-
-    def columns(self, data: DataSpec) -> tuple[str, ...]:
-        """The text, the second text where there is one, the label."""
-        return (data.text, *((data.text_pair,) if data.text_pair else ()), data.label)
 
     def stratify(self, data: DataSpec) -> str | None:
         """The label."""
@@ -76,12 +61,7 @@ class TextClassification:
     def learn(self, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
         """The label names in sorted order, and which columns hold what."""
         labels = sorted(set(train[data.label]), key=lambda label: (isinstance(label, str), label))
-        return {
-            "labels": [str(label) for label in labels],
-            "text": data.text,
-            "text_pair": data.text_pair,
-            "label": data.label,
-        }
+        return {"labels": [str(label) for label in labels]}
 
     def build(self, path: str, meta: Meta, config: TrialConfig) -> PreTrainedModel:
         """`AutoModelForSequenceClassification` with as many outputs as there are labels."""
@@ -113,33 +93,35 @@ class TextClassification:
             columns["labels"] = [index[str(label)] for label in rows[meta["label"]]]
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    def loss(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> torch.Tensor:
+    def loss(
+        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
+    ) -> torch.Tensor:
         """Cross-entropy."""
         from torch.nn.functional import cross_entropy
 
-        inputs = {key: value for key, value in batch.items() if key != "labels"}
-        return cross_entropy(model(**inputs).logits.float(), batch["labels"])
+        return cross_entropy(model(**inputs(batch)).logits.float(), batch["labels"])
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Logits, shape (batch, labels)."""
-        inputs = {key: value for key, value in batch.items() if key != "labels"}
-        logits: Scores = model(**inputs).logits.float().cpu().numpy()
+        logits: Scores = model(**inputs(batch)).logits.float().cpu().numpy()
         return logits
 
-    def measure(self, scores: Scores, targets: Sequence[Any], meta: Meta) -> dict[str, float]:
+    def measure(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> dict[str, float]:
         """See `autoft.tasks.metrics.classification`."""
-        return metrics.classification(scores, np.asarray(targets))
+        return metrics.classification(np.asarray(scores), np.array([example["labels"] for example in examples]))
 
-    def answers(self, scores: Scores, meta: Meta) -> list[dict[str, Any]]:
+    def answers(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> list[dict[str, Any]]:
         """The likeliest label and its probability."""
-        probabilities = np.exp(metrics.log_softmax(scores))
+        probabilities = np.exp(metrics.log_softmax(np.asarray(scores)))
         best = probabilities.argmax(axis=1)
         return [
             {"label": meta["labels"][label], "score": float(row[label])}
             for label, row in zip(best, probabilities, strict=True)
         ]
 
-    def baselines(self, train: pd.DataFrame, other: pd.DataFrame, meta: Meta) -> dict[str, Scores]:
+    def baselines(
+        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+    ) -> dict[str, Scores]:
         """Always the commonest label; and a logistic regression on TF-IDF of words and word pairs."""
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
