@@ -237,7 +237,7 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], list[str]]] = {
     ),
     "labels are lists": (
         "a.json",
-        json.dumps([{"text": f"t{i}", "label": [i]} for i in range(30)]).encode(),
+        json.dumps([{"text": f"t{i}", "label": {"a": i}} for i in range(30)]).encode(),
         {},
         ["data.label: column 'label' holds lists, bytes or the like; it has to hold words or numbers"],
     ),

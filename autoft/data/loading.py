@@ -49,6 +49,8 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
             problems += [line for line in lacking if line not in problems]
             del tables[part]
     parts = typed_rows(tables, columns, spec, problems)
+    if stratify and any(isinstance(cell, list) for rows in parts.values() for cell in rows.get(stratify, ())):
+        stratify = None  # a row of several classes can't be in the share of each
     complete = not problems
     parts, dropped = tidy(parts, tables, spec, problems)
     if complete:  # else the counts would mislead

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """A word or a number, of one type in the whole column."""
     LABELS = "labels"
     """Any number of words, none at all among them: a list, or a text that `data.separator` divides."""
+    CLASSES = "classes"
+    """Either of the two, the same in the whole column."""
     NUMBER = "number"
     """A finite number."""
     WORDS = "words"

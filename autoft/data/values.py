@@ -40,6 +40,7 @@ def typed_rows(
     import pandas as pd
 
     found: dict[str, dict[str, list[Any]]] = {part: {} for part in tables}
+    columns = [Column(name, _settled(kind, tables, name)) for name, kind in columns]
     for name, kind in columns:
         plain = _CELLS.get(kind)
         labels = _labels(tables, name) if plain is None else {}
@@ -65,6 +66,14 @@ def typed_rows(
         )
         for part, row in found.items()
     }
+
+
+def _settled(kind: Kind, tables: Mapping[str, Table], name: str) -> Kind:
+    """The kind, or which of two it is."""
+    if kind is not Kind.CLASSES:
+        return kind
+    cells = [cell for table in tables.values() for cell in table.columns[name] if not _missing(cell)]
+    return Kind.LABELS if cells and all(isinstance(cell, list) for cell in cells) else Kind.LABEL
 
 
 def some_rows(index: Sequence[int]) -> str:

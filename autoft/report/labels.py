@@ -11,6 +11,8 @@ from autoft.words import compact, freeze, short_name
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
     "tfidf": "logistic regression on TF-IDF words",
+    "ridge": "ridge regression on TF-IDF words",
+    "mean": "always the mean",
 }
 
 
