@@ -118,7 +118,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         start=start,
         rungs=rungs,
         workers=workers,
-        notes=_notes(rows, spec, space),
+        notes=() if task.windows else _notes(rows, spec, space),
     )
 
 

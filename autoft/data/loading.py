@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -51,6 +51,7 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     parts = typed_rows(tables, columns, spec, problems)
     if stratify and any(isinstance(cell, list) for rows in parts.values() for cell in rows.get(stratify, ())):
         stratify = None  # a row of several classes can't be in the share of each
+    problems += _faults(parts, tables, task, spec)
     complete = not problems
     parts, dropped = tidy(parts, tables, spec, problems)
     if complete:  # else the counts would mislead
@@ -113,6 +114,24 @@ def read_texts(
     if problems:
         raise DataError(*problems)
     return frame({name: rows[name].tolist() for name in names})
+
+
+def _faults(
+    parts: Mapping[str, pd.DataFrame], tables: Mapping[str, Table], task: DataRules, spec: DataSpec
+) -> list[str]:
+    """What the task says of single rows, a line for each fault in each table."""
+    lines = []
+    for part, rows in parts.items():
+        found: dict[str, list[int]] = {}
+        for number, *cells in rows[~rows.isna().any(axis=1)].itertuples(name=None):
+            if fault := task.fault(dict(zip(rows.columns, cells, strict=True)), spec):
+                found.setdefault(fault, []).append(number)
+        table = tables[part]
+        lines += [
+            f"{table.key}: {table.where} has {some_rows(numbers)} where the row {what}"
+            for what, numbers in found.items()
+        ]
+    return lines
 
 
 def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:

@@ -77,6 +77,9 @@ class DataRules(Protocol):
     def stratify(self, data: DataSpec) -> str | None:
         """Column whose values every split should hold in the same shares, if there is one."""
 
+    def fault(self, row: Mapping[str, Any], data: DataSpec) -> str:
+        """What is wrong with a row, empty where nothing is."""
+
     def problems(self, splits: Splits, data: DataSpec) -> list[str]:
         """Everything that makes the data unfit, one line each."""
 

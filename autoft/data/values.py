@@ -139,7 +139,7 @@ def _label_list(value: Any, data: DataSpec) -> list[str] | None:
 
 
 def _anything(value: Any, data: DataSpec) -> Any:
-    if _missing(value) or value in ([], {}):
+    if _missing(value) or value == {}:
         return None
     return _clean(value)
 

@@ -13,6 +13,7 @@ BASELINES: Mapping[str, str] = {
     "tfidf": "logistic regression on TF-IDF words",
     "ridge": "ridge regression on TF-IDF words",
     "mean": "always the mean",
+    "lexicon": "each word's commonest tag",
 }
 
 

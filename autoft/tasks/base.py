@@ -107,6 +107,15 @@ class Task(Protocol):
         """Column whose values every split should hold in the same shares, if there is one."""
         return None
 
+    def fault(self, row: Mapping[str, Any], data: DataSpec) -> str:
+        """What is wrong with a row, to be read after "has 3 rows (rows 4, 7, 9) where the row"; empty where nothing is.
+
+        Args:
+            row: Cells by column name, none of them missing.
+            data: Names the columns.
+        """
+        return ""
+
     def problems(self, splits: Splits, data: DataSpec) -> list[str]:
         """Everything that makes the data unfit, one line each."""
         return []
@@ -173,7 +182,7 @@ class Task(Protocol):
 
 
 _ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "windows")
-_DEFAULTS = (*_ATTRIBUTES, "space", "columns", "stratify", "problems", "learn", "merge")
+_DEFAULTS = (*_ATTRIBUTES, "space", "columns", "stratify", "fault", "problems", "learn", "merge")
 _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "answers", "baselines")
 
 
