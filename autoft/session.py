@@ -126,7 +126,8 @@ class Session:
                 direction=self._ledger.search.direction,
                 trials=trials,
                 running=dict(running or {}),
-                horizons={trial.number: horizon(trial.config, rows) for trial in trials},
+                # Where a row is several samples, how many there are is known only to those who train on them.
+                horizons={} if self.plan.task.windows else {t.number: horizon(t.config, rows) for t in trials},
                 planned=self.plan.spec.search.trials,
                 blocks={model.ref: model.blocks for model in self.plan.models},
                 elapsed=self._elapsed,

@@ -176,7 +176,12 @@ def _lines(text: str) -> dict[str, list[Any]]:
     return _columns(records)
 
 
-def _json(path: Path, encoding: str) -> dict[str, list[Any]]:
+def json_table(path: Path, encoding: str) -> dict[str, list[Any]]:
+    """A list of objects, columns with their values, or JSON lines under the wrong name.
+
+    Raises:
+        Unreadable: It is something else.
+    """
     text = decoded(path, encoding)
     try:
         content = json.loads(text) if text.strip() else []
@@ -242,7 +247,7 @@ _READERS: Formats = {
     ".tsv": _tsv,
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
-    ".json": _json,
+    ".json": json_table,
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,

@@ -13,6 +13,8 @@ BASELINES: Mapping[str, str] = {
     "tfidf": "logistic regression on TF-IDF words",
     "ridge": "ridge regression on TF-IDF words",
     "mean": "always the mean",
+    "whole_text": "always the whole text",
+    "no_answer": "never an answer",
     "lexicon": "each word's commonest tag",
 }
 

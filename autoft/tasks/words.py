@@ -79,3 +79,10 @@ def firsts(tokens: Sequence[Place | None], words: Sequence[Place]) -> list[int |
         word = None if place is None else owner.get(place[1] - 1)
         found.append(word if word is not None and place is not None and place[0] <= words[word][0] else None)
     return found
+
+
+def cut(tokenizer: PreTrainedTokenizerBase, text: str, tokens: int) -> str:
+    """The text, or as much of it as makes so many tokens."""
+    encoding: Any = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    places = encoding["offset_mapping"]
+    return text if len(places) <= tokens else text[: places[tokens - 1][1]]
