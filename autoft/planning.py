@@ -95,7 +95,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         if model not in refs
     ]
     workers = _collect(problems, lambda: _workers(spec.resources))
-    models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in refs]  # type: ignore[misc]
+    models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
     rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
     space = _collect(problems, lambda: _space(spec, known)) if len(known) == len(refs) else None

@@ -206,17 +206,18 @@ class Session:
             model_dir,
             {"search": ledger.search.name, "search_id": ledger.search.id, "trial": winner.number, "metric": metric},
         )
-        test = plan.splits.test
+        train, test = plan.splits.train, plan.splits.test
         predictor = Predictor.load(model_dir)
         # What is scored is what is handed over: the saved folder, not the model in memory.
-        scores = predictor.scores(test)
-        examples = predictor.examples(test)
+        scores, examples = predictor.evaluated(test)
         measure = plan.task.measure
         metrics = measure(scores, examples, plan.meta)
         interval = bootstrap_interval(lambda s, e: measure(s, e, plan.meta)[metric], scores, examples)
         baselines = {
             name: {"test": (found := measure(trivial, examples, plan.meta))[metric], "metrics": found}
-            for name, trivial in plan.task.baselines(plan.splits.train, test, examples, plan.meta).items()
+            for name, trivial in plan.task.baselines(
+                train, test, predictor.examples(train), examples, plan.meta
+            ).items()
         }
         report = build(
             ledger.search,

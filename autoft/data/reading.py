@@ -157,7 +157,12 @@ def _refuse_twins(names: list[str]) -> None:
         raise Unreadable(f"has two columns called {twins[0]!r}; rename one of them")
 
 
-def _jsonl(path: Path, encoding: str) -> dict[str, list[Any]]:
+def jsonl_table(path: Path, encoding: str) -> dict[str, list[Any]]:
+    """An object in each line, with the columns as its keys.
+
+    Raises:
+        Unreadable: A line is something else.
+    """
     return _lines(decoded(path, encoding))
 
 
@@ -245,8 +250,8 @@ def from_arrow(table: pa.Table) -> dict[str, list[Any]]:
 _READERS: Formats = {
     ".csv": _csv,
     ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
+    ".jsonl": jsonl_table,
+    ".ndjson": jsonl_table,
     ".json": json_table,
     ".parquet": _parquet,
     ".arrow": _arrow,

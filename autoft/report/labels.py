@@ -15,6 +15,7 @@ BASELINES: Mapping[str, str] = {
     "mean": "always the mean",
     "whole_text": "always the whole text",
     "no_answer": "never an answer",
+    "unigram": "each token as often as in training",
     "lexicon": "each word's commonest tag",
 }
 

@@ -76,6 +76,9 @@ class Task(Protocol):
         pipeline: Name of the matching `transformers` pipeline, and of MLflow's flavour; empty where there is none.
         models: Pretrained models to choose from where the user names none.
         formats: Files that it reads beside tables, by the end of their name.
+        head: The class of transformers that a pretrained model has to be known to, `AutoModelForTokenClassification`
+            say; empty where `build` can make do with any.
+        evaluated_at_once: Examples in a batch where nothing is trained: fewer where the model says a lot of each.
         windows: Long rows are cut into several examples, so that nothing of them is lost.
     """
 
@@ -86,6 +89,8 @@ class Task(Protocol):
     pipeline: str = ""
     models: tuple[str, ...] = ("asset:minilm-l6", "asset:bert-tiny")
     formats: Mapping[str, Reader] = MappingProxyType({})
+    head: str = ""
+    evaluated_at_once: int = 64
     windows: bool = False
 
     def space(self) -> Mapping[str, Any]:
@@ -169,19 +174,25 @@ class Task(Protocol):
         """What a user gets to see for each row, as the `transformers` pipeline gives it; arguments as `measure`'s."""
 
     def baselines(
-        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+        self,
+        train: pd.DataFrame,
+        other: pd.DataFrame,
+        known: Sequence[Example],
+        examples: Sequence[Example],
+        meta: Meta,
     ) -> dict[str, Scores]:
         """Scores of trivial models by their name, at least one, for the rows of `other`.
 
         Args:
             train: The training rows.
             other: The rows to be scored.
-            examples: The first example of each of them.
+            known: The first example of each training row.
+            examples: The first example of each row of `other`.
             meta: What is known of the training rows.
         """
 
 
-_ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "windows")
+_ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "head", "evaluated_at_once", "windows")
 _DEFAULTS = (*_ATTRIBUTES, "space", "columns", "stratify", "fault", "problems", "learn", "merge")
 _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "answers", "baselines")
 

@@ -41,6 +41,7 @@ class QuestionAnswering(Task):
         dict.fromkeys(("f1", "exact_match"), Direction.MAXIMIZE) | {"loss": Direction.MINIMIZE}
     )
     formats = MappingProxyType({".json": squad})
+    head = "AutoModelForQuestionAnswering"
     windows = True
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
@@ -148,7 +149,12 @@ class QuestionAnswering(Task):
         return [{"answer": row["text"], **{key: row[key] for key in ("start", "end", "score")}} for row in scores]
 
     def baselines(
-        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+        self,
+        train: pd.DataFrame,
+        other: pd.DataFrame,
+        known: Sequence[Example],
+        examples: Sequence[Example],
+        meta: Meta,
     ) -> dict[str, Scores]:
         """Always the whole text, and never an answer."""
         return {

@@ -37,6 +37,7 @@ class TextClassification(Task):
         dict.fromkeys(_METRICS, Direction.MAXIMIZE) | {"loss": Direction.MINIMIZE}
     )
     pipeline = "text-classification"
+    head = "AutoModelForSequenceClassification"
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The text, the second text where there is one, and the label or the labels."""
@@ -119,7 +120,12 @@ class TextClassification(Task):
         return [{"label": labels[row.argmax()], "score": float(row.max())} for row in chances]
 
     def baselines(
-        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+        self,
+        train: pd.DataFrame,
+        other: pd.DataFrame,
+        known: Sequence[Example],
+        examples: Sequence[Example],
+        meta: Meta,
     ) -> dict[str, Scores]:
         """Always the commonest label, or each as often as it occurs; and a logistic regression on TF-IDF of words."""
         from sklearn.linear_model import LogisticRegression

@@ -35,6 +35,7 @@ class TextRegression(Task):
         dict.fromkeys(("pearson", "spearman", "r2"), Direction.MAXIMIZE)
         | dict.fromkeys(("rmse", "mae", "loss"), Direction.MINIMIZE)
     )
+    head = "AutoModelForSequenceClassification"
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The text, the second text where there is one, and the number."""
@@ -89,7 +90,12 @@ class TextRegression(Task):
         return [{"score": float(score)} for score in scores]
 
     def baselines(
-        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+        self,
+        train: pd.DataFrame,
+        other: pd.DataFrame,
+        known: Sequence[Example],
+        examples: Sequence[Example],
+        meta: Meta,
     ) -> dict[str, Scores]:
         """Always the mean; and a ridge regression on TF-IDF of words."""
         from sklearn.linear_model import Ridge

@@ -41,6 +41,7 @@ class TokenClassification(Task):
         | {"loss": Direction.MINIMIZE}
     )
     pipeline = "token-classification"
+    head = "AutoModelForTokenClassification"
     formats = MappingProxyType(
         dict.fromkeys((".conll", ".bio", ".iob"), conll)
         | dict.fromkeys((".pos", ".tagged"), tagged)
@@ -176,7 +177,12 @@ class TokenClassification(Task):
         return found
 
     def baselines(
-        self, train: pd.DataFrame, other: pd.DataFrame, examples: Sequence[Example], meta: Meta
+        self,
+        train: pd.DataFrame,
+        other: pd.DataFrame,
+        known: Sequence[Example],
+        examples: Sequence[Example],
+        meta: Meta,
     ) -> dict[str, Scores]:
         """Always the commonest tag; and for each word the tag that it most often had in training."""
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -189,9 +195,9 @@ class TokenClassification(Task):
         common, lexicon = [], []
         for example in examples:
             text, places = example["extra"]["text"], example["extra"]["places"]
-            known = [seen.get(text[start:end].lower()) for start, end in places]
             common.append(every[[index[meta["commonest"]]] * len(places)])
-            tags = [tags.most_common(1)[0][0] if tags else meta["commonest"] for tags in known]
+            met = [seen.get(text[start:end].lower()) for start, end in places]
+            tags = [counted.most_common(1)[0][0] if counted else meta["commonest"] for counted in met]
             lexicon.append(every[[index[tag] for tag in tags]])
         return {"majority": common, "lexicon": lexicon}
 

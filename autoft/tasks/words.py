@@ -30,15 +30,20 @@ def joined(words: Sequence[str]) -> tuple[str, list[Place]]:
 
 
 def windows(
-    tokenizer: PreTrainedTokenizerBase, text: str, max_length: int, first: str | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    text: str,
+    max_length: int,
+    first: str | None = None,
+    overlap: float = 0.25,
 ) -> list[tuple[dict[str, list[int]], list[Place | None]]]:
-    """A text as tokens, cut into windows that overlap by a quarter where it is too long for one.
+    """A text as tokens, cut into windows where it is too long for one.
 
     Args:
         tokenizer: A fast one, which knows where its tokens stand.
         text: The text.
         max_length: Most tokens of a window.
         first: A text that stands before it in every window, a question say.
+        overlap: Share of a window that the one before it holds, too.
 
     Returns:
         For each window the model's inputs, and the place in `text` of each token; None for one that isn't of it.
@@ -50,7 +55,8 @@ def windows(
         "return_offsets_mapping": True,
     }
     head = 0 if first is None else len(tokenizer(first, add_special_tokens=False)["input_ids"])
-    stride = max(0, (max_length - head - tokenizer.num_special_tokens_to_add(pair=first is not None)) // 4)
+    room = max_length - head - tokenizer.num_special_tokens_to_add(pair=first is not None)
+    stride = max(0, int(room * overlap))
     encoding: Any = tokenizer(*([text] if first is None else [first, text]), stride=stride, **options)
     found = []
     for i, offsets in enumerate(encoding["offset_mapping"]):

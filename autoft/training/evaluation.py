@@ -36,7 +36,7 @@ def scores(
         tokenizer: Pads.
         rows: What the model is run on.
         meta: Of the task.
-        batch_size: Rows per batch.
+        batch_size: Rows per batch; fewer where the task wants fewer.
         feed: Makes a batch of some of the rows, for as long as the model runs on it; None: as it is, on the model's
             device.
 
@@ -45,7 +45,7 @@ def scores(
         agree, else a list.
     """
     model.eval()
-    batches = evaluation_batches(rows.lengths, batch_size)
+    batches = evaluation_batches(rows.lengths, min(batch_size, task.evaluated_at_once))
     with torch.inference_mode():
         parts: list[Any] = []
         for batch in batches:

@@ -105,6 +105,14 @@ class Predictor:
         # The labels, if any, aren't needed, and may be ones that training never saw.
         return self._scores(self._encoded(rows), batch_size)
 
+    def evaluated(self, rows: pd.DataFrame) -> tuple[Scores, list[Example]]:
+        """What the model says of at least one row whose label is known, and the first example of each row.
+
+        A model that writes is not only told to write, but also asked how likely what is right would have been.
+        """
+        examples = self.task.encode(rows.reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        return self._scores(examples), first_of_each_row(examples)
+
     def examples(self, rows: pd.DataFrame) -> list[Example]:
         """The first example of each row: what `scores` should have found, where the labels are known."""
         return first_of_each_row(self.task.encode(rows, self._tokenizer, self.meta, self._max_length))
