@@ -97,7 +97,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     ]
     _collect(problems, lambda: check_place(runs))
     workers = _collect(problems, lambda: _workers(spec.resources))
-    models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in refs]  # type: ignore[misc]
+    models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
     rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
     space = _collect(problems, lambda: _space(spec, known)) if len(known) == len(refs) else None
@@ -113,14 +113,14 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     return Plan(
         spec=spec,
         task=task,
-        meta=task.learn(rows.train, spec.data),
+        meta=tasks.learn(task, rows.train, spec.data),
         splits=rows,
         models=known,
         space=space,
         start=start,
         rungs=rungs,
         workers=workers,
-        notes=_notes(rows, spec, space),
+        notes=() if task.windows else _notes(rows, spec, space),
     )
 
 

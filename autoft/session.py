@@ -131,7 +131,8 @@ class Session:
                 direction=self._ledger.search.direction,
                 trials=trials,
                 running=dict(running or {}),
-                horizons={trial.number: horizon(trial.config, rows) for trial in trials},
+                # Where a row is several samples, how many there are is known only to those who train on them.
+                horizons={} if self.plan.task.windows else {t.number: horizon(t.config, rows) for t in trials},
                 planned=self.plan.spec.search.trials,
                 blocks={model.ref: model.blocks for model in self.plan.models},
                 elapsed=self._elapsed,
@@ -245,18 +246,18 @@ class Session:
             model_dir,
             {"search": ledger.search.name, "search_id": ledger.search.id, "trial": winner.number, "metric": metric},
         )
-        test = plan.splits.test
+        train, test = plan.splits.train, plan.splits.test
         predictor = Predictor.load(model_dir)
         # What is scored is what is handed over: the saved folder, not the model in memory.
-        scores = predictor.scores(test)
-        targets = predictor.targets(test)
+        scores, examples = predictor.evaluated(test)
         measure = plan.task.measure
-        metrics = measure(scores, targets, plan.meta)
-        interval = bootstrap_interval(lambda s, t: measure(s, t, plan.meta)[metric], scores, targets)
-        trivial = plan.task.baselines(plan.splits.train, test, plan.meta)
+        metrics = measure(scores, examples, plan.meta)
+        interval = bootstrap_interval(lambda s, e: measure(s, e, plan.meta)[metric], scores, examples)
+        trivial = plan.task.baselines(train, test, predictor.examples(train), examples, plan.meta)
         if ledger.probes and (probed := self._probed or self._probe(stop)):
-            trivial["probe"] = probed[0].scores(test)
-        measured = {name: measure(scores, targets, plan.meta) for name, scores in trivial.items()}
+            said = probed[0].scores(test)
+            trivial |= {} if said is None else {"probe": said}
+        measured = {name: measure(scores, examples, plan.meta) for name, scores in trivial.items()}
         report = build(
             ledger.search,
             ledger.records(),

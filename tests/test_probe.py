@@ -3,14 +3,16 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import configs, more_configs, save_model, sentences
 
 from autoft import tasks
 from autoft.records import Probe
 from autoft.space import PLAIN_RECIPE, resolve
-from autoft.spec import parse
+from autoft.spec import DataSpec, parse
 from autoft.study.starting import starting_points
+from autoft.tasks.base import learn
 from autoft.training import probe
 from autoft.training.models import inspect
 from autoft.training.probe import Probed, Question, probe_models
@@ -34,12 +36,69 @@ def test_features_of_a_frozen_model_tell_the_labels_apart(tiny_bert, rows):
     assert found.probe.rows == 400
     assert found.probe.dropped == ""
     assert found.scores(rows[1]).shape == (100, 2)
-    measured = tasks.get("text-classification").measure(found.scores(rows[1]), targets(rows[1]), META)
-    assert measured["accuracy"] > 0.75
+    assert measured(question(), found, rows[1])["accuracy"] > 0.75
 
 
-def targets(table):
-    return [META["labels"].index(label) for label in table["label"]]
+def measured(asked, found, table):
+    """What the task makes of a probe's scores for a table."""
+    examples = probe.first_of_each_row(found._reader.encoded(table).examples)
+    return asked.task.measure(found.scores(table), examples, asked.meta)
+
+
+def asked_for(name, metric, train, **data):
+    task = tasks.get(name)
+    return Question(
+        task, learn(task, train, DataSpec(source="x.csv", **data)), metric, max_length=32, seed=0, threads=1
+    )
+
+
+def test_numbers_are_probed_by_ridge_regression(tiny_bert, rows):
+    train, validation = (table.assign(label=table["label"].map({"negative": 20.0, "positive": 80.0})) for table in rows)
+    asked = asked_for("text-regression", "pearson", train)
+    (found,) = probe_models(asked, [inspect(str(tiny_bert))], train, validation)
+    assert found.probe.value > 0.5
+    assert found.scores(validation).shape == (100,)
+    assert measured(asked, found, validation)["rmse"] < 30
+
+
+def test_several_labels_are_probed_one_by_one(tiny_bert, rows):
+    def several(table):
+        long = table["text"].str.len() > table["text"].str.len().median()
+        cells = [[label, *(["long"] if is_long else [])] for label, is_long in zip(table["label"], long, strict=True)]
+        return table.assign(label=cells)
+
+    train, validation = map(several, rows)
+    asked = asked_for("text-classification", "macro_f1", train)
+    (found,) = probe_models(asked, [inspect(str(tiny_bert))], train, validation)
+    assert found.scores(validation).shape == (100, 3)
+    assert found.probe.value > 0.75
+
+
+def test_tags_are_probed_word_by_word_across_windows(tiny_bert, rows):
+    def tagged(table):
+        texts = [[*text.split(), *text.split()] * 4 for text in table["text"]]
+        return pd.DataFrame(
+            {"text": texts, "label": [["LONG" if len(w) > 4 else "O" for w in words] for words in texts]}
+        )
+
+    train, validation = map(tagged, rows)
+    asked = asked_for("token-classification", "token_accuracy", train)
+    (found,) = probe_models(asked, [inspect(str(tiny_bert))], train, validation)
+    scores = found.scores(validation)
+    assert len(found._reader.encoded(validation)) > len(validation)  # they are cut into windows
+    assert [len(row) for row in scores] == [len(words) for words in validation["text"]]
+    assert found.probe.value > 0.75
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("masked-language-modelling", None), ("question-answering", "text"), ("language-modelling", None)],
+)
+def test_labels_that_no_linear_model_can_learn_are_not_probed(tiny_bert, rows, name, label):
+    cells = {"text": rows[0]["text"], "question": "what?"}
+    table = pd.DataFrame(cells | ({} if label is None else {"label": [[text.split()[0]] for text in cells[label]]}))
+    asked = asked_for(name, "loss", table)
+    assert probe_models(asked, [inspect(str(tiny_bert))], table, table) == []
 
 
 def test_the_same_seed_gives_the_same_probe_and_the_best_comes_first(tiny_bert, tiny_models, rows):
@@ -73,6 +132,9 @@ def test_it_stops_between_two_batches(tiny_bert, rows):
     assert probe_models(question(), [inspect(str(tiny_bert))], *rows, lambda: True) == []
 
 
+ALL_NEGATIVE = [{"labels": 0}] * 200
+
+
 def scored(model, wrong, rows=200):
     """A model whose linear probe errs on the first `wrong` rows of class 0."""
     scores = np.tile([1.0, 0.0], (rows, 1))
@@ -84,14 +146,14 @@ def scored(model, wrong, rows=200):
     ("best", "other", "dropped"), [(20, 90, True), (20, 25, False), (20, 31, False), (0, 0, False), (2, 4, False)]
 )
 def test_only_a_clearly_dominated_model_is_dropped(best, other, dropped):
-    said = probe._dominated(question(), scored("a/best", best), scored("b/other", other), [0] * 200)
+    said = probe._dominated(question(), scored("a/best", best), scored("b/other", other), ALL_NEGATIVE)
     assert bool(said) is dropped
     if dropped:
         assert "4.5 times" in said and "best" in said
 
 
 def test_what_is_smaller_the_better_is_an_error_by_itself():
-    said = probe._dominated(question("loss"), scored("a/best", 10), scored("b/other", 150), [0] * 200)
+    said = probe._dominated(question("loss"), scored("a/best", 10), scored("b/other", 150), ALL_NEGATIVE)
     assert said
 
 

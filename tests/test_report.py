@@ -121,12 +121,13 @@ def test_every_metric_of_the_task_has_an_interval_around_its_value() -> None:
     scores, targets = answers(200, 0.8, seed=7)
     random = np.random.default_rng(7)
     scores = scores * 2 + random.normal(size=scores.shape) * 0.1
-    whole = task.measure(scores, targets, {"labels": ["a", "b"]})
+    examples = [{"labels": target} for target in targets]
+    whole = task.measure(scores, examples, {"labels": ["a", "b"]})
     for name in task.metrics:
         low, high = bootstrap_interval(
-            lambda s, t, name=name: task.measure(s, t, {})[name],  # type: ignore[misc]
+            lambda s, e, name=name: task.measure(s, e, {})[name],  # type: ignore[misc]
             scores,
-            targets,
+            examples,
             resamples=60,
         )
         assert low < whole[name] < high, name

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     metric: Callable[[Any, Any], float],
-    scores: NDArray[Any],
+    scores: Sequence[Any] | NDArray[Any],
     targets: Sequence[Any] | NDArray[Any],
     resamples: int = 1000,
     seed: int = 0,
@@ -30,8 +30,8 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
 
     Args:
         metric: Gives the score of some rows from their scores and targets.
-        scores: Shape (n, …), the model's output for each row.
-        targets: The n targets.
+        scores: The model's output for each of n rows.
+        targets: What there is to know of each of them.
         resamples: How often the rows are drawn again.
         seed: Seed of the draws.
         level: Coverage, in (0, 1).

@@ -12,6 +12,12 @@ BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
     "tfidf": "logistic regression on TF-IDF words",
     "probe": "linear model on a frozen model's features",
+    "ridge": "ridge regression on TF-IDF words",
+    "mean": "always the mean",
+    "whole_text": "always the whole text",
+    "no_answer": "never an answer",
+    "unigram": "each token as often as in training",
+    "lexicon": "each word's commonest tag",
 }
 
 

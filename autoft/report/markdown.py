@@ -80,11 +80,14 @@ def _use(report: Mapping[str, Any]) -> str:
     ways = [
         f"autoft predict {name} --data new.csv" if report["pairs"] else f'autoft predict {name} "a text"',
         f'import autoft\n\nautoft.load("{name}").predict({text})',
-        "from transformers import pipeline\n\n"
-        f"pipeline({report['pipeline']!r}, model={folder!r})("
-        + ('{"text": "first text", "text_pair": "second text"}' if report["pairs"] else '"a text"')
-        + ")",
     ]
+    if report["pipeline"]:
+        ways.append(
+            "from transformers import pipeline\n\n"
+            f"pipeline({report['pipeline']!r}, model={folder!r})("
+            + ('{"text": "first text", "text_pair": "second text"}' if report["pairs"] else '"a text"')
+            + ")"
+        )
     mlflow = report["mlflow"]
     registered = (
         f"\n\nMLflow's registry has it as `models:/{mlflow['model_name']}@champion` "
@@ -97,8 +100,11 @@ def _use(report: Mapping[str, Any]) -> str:
         + _code("sh", ways[0])
         + "\n\nFrom Python:\n\n"
         + _code("python", ways[1])
-        + "\n\nWithout autoft, it is an ordinary transformers model:\n\n"
-        + _code("python", ways[2])
+        + (
+            f"\n\nWithout autoft, it is an ordinary transformers model:\n\n{_code('python', ways[2])}"
+            if ways[2:]
+            else ""
+        )
         + registered
     )
 

@@ -57,7 +57,7 @@ def build(
         labels: Names of the classes, where the task has them.
         fingerprint: Fingerprint of the data.
         models: For each model's reference at least its number of blocks, as `blocks`.
-        pipeline: Name of the matching `transformers` pipeline; by default the task's name.
+        pipeline: Name of the matching `transformers` pipeline; by default the task's name; empty where there is none.
         pairs: The task takes pairs of texts.
         notes: More that a reader has to know, a sentence each.
         mlflow: Where MLflow keeps it: `tracking_uri`, `experiment`, `run_id`, `model_name`, `model_version`.
@@ -77,7 +77,7 @@ def build(
         "search": search.name,
         "search_id": search.id,
         "task": search.task,
-        "pipeline": pipeline or search.task,
+        "pipeline": search.task if pipeline is None else pipeline,
         "pairs": pairs,
         "metric": search.metric,
         "direction": str(search.direction),

@@ -48,6 +48,9 @@ class DataSpec(_Section):
     label: str = "label"
     """Column of the label."""
 
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    """What divides the labels of a row, for tasks with several of them in a column of texts: `;`, say."""
+
     split: str | None = None
     """Column of `source` that says which part each row belongs to: train, validation (dev, val, valid) or test."""
 

@@ -9,10 +9,10 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from autoft.errors import SpecError
-from autoft.tasks.base import Meta, Splits, Task
+from autoft.tasks.base import Column, Example, Kind, Meta, Scores, Splits, Task, completed, learn
 from autoft.words import nearest
 
-__all__ = ["Meta", "Splits", "Task", "get", "names"]
+__all__ = ["Column", "Example", "Kind", "Meta", "Scores", "Splits", "Task", "get", "learn", "names"]
 
 GROUP = "autoft.tasks"
 
@@ -31,6 +31,5 @@ def get(name: str) -> Task:
     """
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            task: Task = entry.load()()
-            return task
+            return completed(entry.load()())
     raise SpecError(f"task: there is no task {name!r}{nearest(name, names())}")

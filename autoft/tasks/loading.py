@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.records import TrialConfig
 
@@ -25,6 +26,19 @@ _DROPOUTS = (
     "resid_pdrop",
     "dropout_rate",
 )
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(path: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    return found
+
+
+def tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
+    """The tokenizer in the folder that the model was loaded from."""
+    return _tokenizer(model.name_or_path)
 
 
 def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any) -> PreTrainedModel:

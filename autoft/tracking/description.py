@@ -69,7 +69,14 @@ def final_verdict(search: SearchRecord, report: Mapping[str, Any]) -> str:
 def usage(name: str, pipeline: str, model_name: str | None, tracking_uri: str) -> str:
     """How to use the winner: from the command line, and from Python where it is registered."""
     text = f'```bash\nautoft predict {name} "a text"\n```\n'
-    if model_name:
+    if model_name and not pipeline:
+        text += (
+            f"\n```python\nimport mlflow\nfrom autoft import api\n\n"
+            f'mlflow.set_tracking_uri("{tracking_uri}")\n'
+            f'folder = mlflow.artifacts.download_artifacts("models:/{model_name}@champion")\n'
+            f'api.model(folder).predict(["a text"])\n```'
+        )
+    elif model_name:
         text += (
             f"\n```python\nimport mlflow\n\n"
             f'mlflow.set_tracking_uri("{tracking_uri}")\n'

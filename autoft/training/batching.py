@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autoft.tasks.base import IGNORED, NOT_INPUTS
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
@@ -81,17 +83,28 @@ def collate(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> 
 
     Args:
         examples: As a task encodes them, all with the same keys.
-        tokenizer: Knows how its inputs are padded.
+        tokenizer: Knows how its inputs are padded, and on which side.
 
     Returns:
-        The inputs, shape (batch, tokens); `labels`, shape (batch,), int64 or float32, where the examples have them.
+        The inputs, shape (batch, tokens). Where the examples have them, `labels`: of numbers shape (batch,), of lists
+        shape (batch, longest), -100 where they are padded as the tokens are. Of `target_ids`, `labels` of shape (batch,
+        target tokens), padded at the end. Whole numbers are int64, others float32.
     """
+    inputs = {key: [example[key] for example in examples] for key in examples[0] if key not in NOT_INPUTS}
+    batch: dict[str, torch.Tensor] = dict(tokenizer.pad(inputs, padding=True, return_tensors="pt"))
+    for key in ("labels", "target_ids"):
+        if key in examples[0]:
+            left = key == "labels" and tokenizer.padding_side == "left"
+            batch["labels"] = _tensor([example[key] for example in examples], left=left)
+    return batch
+
+
+def _tensor(labels: list[Any], *, left: bool) -> torch.Tensor:
     import torch
 
-    inputs = {key: [example[key] for example in examples] for key in examples[0] if key != "labels"}
-    batch: dict[str, torch.Tensor] = dict(tokenizer.pad(inputs, padding=True, return_tensors="pt"))
-    if "labels" in examples[0]:
-        labels = np.asarray([example["labels"] for example in examples])
-        kind = torch.float32 if np.issubdtype(labels.dtype, np.floating) else torch.int64
-        batch["labels"] = torch.as_tensor(labels, dtype=kind)
-    return batch
+    if isinstance(labels[0], list):
+        longest = max(map(len, labels))
+        padding = [[IGNORED] * (longest - len(row)) for row in labels]
+        labels = [pad + row if left else row + pad for pad, row in zip(padding, labels, strict=True)]
+    values = np.asarray(labels)
+    return torch.as_tensor(values, dtype=torch.float32 if np.issubdtype(values.dtype, np.floating) else torch.int64)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autoft.data import read_part
+from autoft.tasks.base import NOT_INPUTS
 from autoft.training.models import ModelInfo, inspect, load_tokenizer
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Encoded:
     @cached_property
     def fingerprint(self) -> str:
         """The same for the same inputs in the same order, whatever their labels are."""
-        inputs = [{key: value for key, value in example.items() if key != "labels"} for example in self.examples]
+        inputs = [{key: value for key, value in example.items() if key not in NOT_INPUTS} for example in self.examples]
         text = json.dumps(inputs, sort_keys=True, default=lambda value: np.asarray(value).tolist())
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -90,9 +92,7 @@ def _encoded(source: _Source) -> tuple[Encoded, Encoded]:
 
 @lru_cache(maxsize=2)
 def _tables(data: str, stamps: tuple[int, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    import pandas as pd
-
-    train, validation = (pd.read_parquet(Path(data) / f"{part}.parquet") for part in PARTS)
+    train, validation = (read_part(Path(data), part) for part in PARTS)
     return train, validation
 
 

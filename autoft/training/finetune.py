@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
+from autoft.tasks.base import first_of_each_row
 from autoft.training import checkpoint, dataset, embedding, evaluation, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.feeding import Feed
@@ -71,7 +71,7 @@ class FineTune:
             self._model,
             self._tokenizer,
             info,
-            depth=config.freeze_depth,
+            config=config,
             parts=(self._train, self._validation),
             precision=self._accelerator.mixed_precision,
         )
@@ -202,9 +202,10 @@ class FineTune:
             feed=self._feed.validation,
         )
         set_train_mode(self._model)
-        if not np.isfinite(scores).all():  # an argmax would make a respectable number of them
+        if not evaluation.finite(scores):  # an argmax would make a respectable number of them
             return {self._job.metric: math.nan}
-        return task.measure(scores, [example["labels"] for example in self._validation.examples], meta)
+        examples = self._validation.examples
+        return task.measure(task.merge(scores, examples, meta), first_of_each_row(examples), meta)
 
     def _step(self) -> None:
         epoch, index = divmod(self._steps, self._steps_per_epoch)
@@ -213,7 +214,7 @@ class FineTune:
             self._batches = (epoch, bucketed_batches(lengths, size, self._config.seed, epoch))
         rows = self._batches[1][index]
         with self._feed.train(rows) as batch:
-            loss = self._job.task.loss(self._model, batch, self._job.meta)
+            loss = self._job.task.loss(self._model, batch, self._job.meta, self._config)
         value = loss.item()
         if not math.isfinite(value):
             self._diverge(f"the training loss is {value} after {self.samples} samples")

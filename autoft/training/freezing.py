@@ -69,6 +69,15 @@ def set_train_mode(model: PreTrainedModel) -> None:
             module.eval()
 
 
+def probe(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What of a batch a forward pass needs.
+
+    A model that writes makes its decoder's input of the `labels`; any other one would only compute its own loss.
+    """
+    writes = getattr(model.config, "is_encoder_decoder", False) and "labels" in batch and batch["labels"].dim() == 2
+    return {key: tensor for key, tensor in batch.items() if key != "labels" or writes}
+
+
 def block_list(model: PreTrainedModel, blocks: int) -> list[nn.Module]:
     """The model's blocks, in the order in which they run.
 
@@ -127,7 +136,7 @@ def _record(
     model.eval()  # no dropout: freezing must not draw from the trial's random numbers
     try:
         with torch.enable_grad():
-            model(**{key: value for key, value in batch.items() if key != "labels"})
+            model(**probe(model, batch))
             parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
             gradients = (
                 torch.autograd.grad([tensor.sum() for tensor in border], parameters, allow_unused=True)

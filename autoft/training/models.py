@@ -73,12 +73,17 @@ def resolve(ref: str) -> Path:
     return _download(ref)
 
 
-def inspect(ref: str) -> ModelInfo:
+def inspect(ref: str, head: str = "") -> ModelInfo:
     """Finds a model and checks that it can be fine-tuned safely, without loading its weights.
+
+    Args:
+        ref: A folder, `asset:NAME`, or the id of a model on the hub.
+        head: The class of transformers that its kind has to be known to; see `autoft.tasks.Task`.
 
     Raises:
         ModelError: It can't be found, or lacks something, or would run code of its own.
     """
+    import transformers
     from transformers import AutoConfig
 
     quiet()
@@ -97,6 +102,8 @@ def inspect(ref: str) -> ModelInfo:
                 f"model {ref}: needs code of its own, which autoft never runs; choose a model that transformers knows"
             ) from None
         raise ModelError(f"model {ref}: can't be opened: {_line(error)}") from None
+    if head and type(config) not in getattr(transformers, head)._model_mapping:
+        raise ModelError(f"model {ref}: transformers knows no {head} for {config.model_type}; choose another model")
     # ALBERT runs one shared block many times, so there are only as many blocks as groups to freeze.
     blocks = getattr(config, "num_hidden_groups", None) or getattr(config, "num_hidden_layers", None)
     if not isinstance(blocks, int):

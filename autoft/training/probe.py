@@ -8,7 +8,6 @@ Findings of ACL 2024); that frozen features rank pretrained models at all is the
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoft.records import Direction, Probe
+from autoft.tasks.base import NOT_INPUTS, first_of_each_row
 from autoft.training import models, products
 from autoft.training.batching import collate, evaluation_batches
 from autoft.training.dataset import Encoded
+from autoft.training.linear import Features, Linear, Target, target
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from autoft.tasks.base import Scores, Task
+    from autoft.tasks.base import Example, Scores, Task
     from autoft.training.models import ModelInfo
-
-Features = NDArray[np.float32]
 
 LEAST, MOST = 192, 768  # rows of the sample
 HELD_OUT = 1 / 3  # share of them that the linear model is measured on
@@ -37,8 +36,6 @@ DOMINATED = 1.5  # times the error of the best model …
 RESAMPLES, SURE = 200, 0.975  # … in this share of so many bootstrap resamples
 _WORK = 6e11  # floating-point operations that the pass of one model may take: some seconds on one core
 _BATCH = 32
-_UNSEEN = 1e-12  # probability of a class that the sample doesn't show
-_PENALTY = 0.1  # of the logistic regression (its C), on standardised features
 
 
 @dataclass
@@ -53,11 +50,11 @@ class Probed:
     probe: Probe
     held_out: Scores
     _reader: _Reader
-    _linear: _Linear
+    _linear: Linear
 
-    def scores(self, rows: pd.DataFrame) -> Scores:
-        """What frozen features and linear model say of at least one row, as the task's `scores`."""
-        return self._linear.scores(self._reader.features(self._reader.encoded(rows)))
+    def scores(self, rows: pd.DataFrame) -> Scores | None:
+        """What features and linear model say of at least one row, as the task's `merge`; None if it was stopped."""
+        return self._reader.scores(self._linear, self._reader.encoded(rows))
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,15 @@ class Question:
         """Direction of the objective."""
         return self.task.metrics[self.metric]
 
+    @property
+    def labels(self) -> int:
+        """How many labels the task knows, 0 where it doesn't say."""
+        return len(self.meta.get("labels", ()))
+
+    def measure(self, scores: Scores, examples: Sequence[Example]) -> float:
+        """The objective of some rows, from their scores and the first example of each."""
+        return self.task.measure(scores, examples, self.meta)[self.metric]
+
 
 def probe_models(
     question: Question,
@@ -106,7 +112,7 @@ def probe_models(
         stopped: Asked between two batches; once it is true nothing more is computed.
 
     Returns:
-        The best model first; empty where it was stopped, or where the task has no single number or class for a row.
+        The best model first; empty where it was stopped, or where no linear model can learn the task's labels.
     """
     largest = max(infos, key=lambda info: info.size)
     size = _sample_size(largest, question, train)
@@ -121,9 +127,9 @@ def probe_models(
         found.append(one)
     gain = question.direction.gain
     found.sort(key=lambda one: -gain(one.probe.value))  # stable: the user's order between equals
-    targets = [example["labels"] for example in found[0]._reader.encoded(held_out).examples]
+    examples = first_of_each_row(found[0]._reader.encoded(held_out).examples)
     for one in found[1:]:
-        one.probe = replace(one.probe, dropped=_dominated(question, found[0], one, targets))
+        one.probe = replace(one.probe, dropped=_dominated(question, found[0], one, examples))
     return found
 
 
@@ -137,21 +143,20 @@ def _probe(
     began = time.monotonic()
     reader = _Reader(question, info, stopped)
     train, validation = reader.encoded(fitted_on), reader.encoded(held_out)
-    both = reader.features(Encoded.of([*train.examples, *validation.examples]))
-    if stopped():
+    kind = target([*train.examples, *validation.examples], question.labels)
+    if kind is None or (known := reader.features(train, kind)) is None:
         return None
     try:
-        labels = [example["labels"] for example in train.examples]
-        linear = _Linear(both[: len(train)], labels, len(question.meta.get("labels", ())))
+        linear = Linear(kind, known, [example["labels"] for example in train.examples], question.labels)
     except ValueError:
         return None
-    scores = linear.scores(both[len(train) :])
-    targets = [example["labels"] for example in validation.examples]
-    metrics = question.task.measure(scores, targets, question.meta)
+    scores = reader.scores(linear, validation)
+    if scores is None:
+        return None
     outcome = Probe(
         model=info.ref,
-        value=metrics[question.metric],
-        rows=len(both),
+        value=question.measure(scores, first_of_each_row(validation.examples)),
+        rows=len(fitted_on) + len(held_out),
         seconds=time.monotonic() - began,
     )
     return Probed(outcome, scores, reader, linear)
@@ -170,25 +175,32 @@ class _Reader:
         task = self._question.task
         return Encoded.of(task.encode(rows, self._tokenizer, self._question.meta, self._length))
 
-    def features(self, rows: Encoded) -> Features:
-        """Hidden states averaged over layers and tokens, shape (n, width)."""
+    def features(self, rows: Encoded, kind: Target) -> list[Features] | None:
+        """Hidden states of each example, averaged over layers; None if it was stopped.
+
+        Returns:
+            Averaged over the tokens too, shape (width,); where these have the labels, of each, shape (tokens, width).
+        """
         import torch
 
         torch.set_num_threads(self._question.threads)
         batches = evaluation_batches(rows.lengths, _BATCH)
-        parts = []
+        found: list[Features] = []
         with torch.inference_mode():
             for batch in batches:
                 if self._stopped():
-                    break
+                    return None
                 inputs = collate([_inputs(rows.examples[i]) for i in batch], self._tokenizer)
-                parts.append(
-                    _averaged(self._model, {key: value.to(self._model.device) for key, value in inputs.items()})
-                )
-        found: Features = np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
-        in_order = np.empty((len(rows), found.shape[1]), np.float32)
-        in_order[np.concatenate(batches)[: len(found)]] = found
-        return in_order
+                inputs = {key: value.to(self._model.device) for key, value in inputs.items()}
+                found += _states(self._model, inputs, averaged=kind is not Target.TOKENS)
+        return [found[i] for i in np.argsort(np.concatenate(batches))]
+
+    def scores(self, linear: Linear, rows: Encoded) -> Scores | None:
+        """What a linear model says of the rows, an entry for each; None if it was stopped."""
+        features = self.features(rows, linear.kind)
+        if features is None:
+            return None
+        return self._question.task.merge(linear.scores(features), rows.examples, self._question.meta)
 
 
 def _encoder(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[PreTrainedModel, int]:
@@ -204,61 +216,27 @@ def _encoder(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> 
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), length
 
 
-def _averaged(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor]) -> Features:
+def _states(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], *, averaged: bool) -> list[Features]:
     import torch
 
     states = torch.stack(model(**inputs, output_hidden_states=True).hidden_states).mean(0)
     mask = inputs["attention_mask"].unsqueeze(-1).to(states.dtype)
-    averaged: Features = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy()
-    return averaged
+    if averaged:
+        return list(((states * mask).sum(1) / mask.sum(1).clamp(min=1)).float().cpu().numpy())
+    real = inputs["attention_mask"].bool()
+    return [row[own].float().cpu().numpy() for row, own in zip(states, real, strict=True)]
 
 
 def _inputs(example: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in example.items() if key != "labels"}
-
-
-class _Linear:
-    """A linear model on features: of classes where the labels are whole numbers, of a value where they are real.
-
-    Args:
-        labels: What is to be learnt, one entry per row.
-        classes: Number of classes there are, whether or not the rows show them all.
-
-    Raises:
-        ValueError: The labels are neither, or all the same.
-    """
-
-    def __init__(self, features: Features, labels: Sequence[Any], classes: int) -> None:
-        from sklearn.linear_model import LogisticRegression, Ridge
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        targets = np.asarray(labels)
-        if targets.ndim != 1 or len(set(labels)) < 2:
-            raise ValueError("no linear model can be fitted to these labels")
-        self._classes = 0 if np.issubdtype(targets.dtype, np.floating) else max(classes, int(targets.max()) + 1)
-        head = LogisticRegression(C=_PENALTY, max_iter=200) if self._classes else Ridge(alpha=1 / _PENALTY)
-        self._model = make_pipeline(StandardScaler(), head)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one that has not converged ranks just as well
-            self._model.fit(features, targets)
-
-    def scores(self, features: Features) -> Scores:
-        """Log probabilities of the classes, shape (n, classes); or values, shape (n, 1)."""
-        if not self._classes:
-            values: Scores = self._model.predict(features).reshape(-1, 1)
-            return values
-        found = np.full((len(features), self._classes), np.log(_UNSEEN))
-        known = self._model.classes_
-        found[:, known] = np.log(np.maximum(self._model.predict_proba(features), _UNSEEN))
-        return found
+    return {key: value for key, value in example.items() if key not in NOT_INPUTS}
 
 
 def _sample_size(largest: ModelInfo, question: Question, train: pd.DataFrame) -> int:
     """Rows that the largest model can read in some seconds; the same for all, so that they can be compared."""
     tokenizer = models.load_tokenizer(largest.path)
-    some = question.task.encode(train[:LEAST], tokenizer, question.meta, question.max_length)
-    tokens = float(np.mean([len(example["input_ids"]) for example in some]))
+    some = train[:LEAST]
+    examples = question.task.encode(some, tokenizer, question.meta, question.max_length)
+    tokens = sum(len(example["input_ids"]) for example in examples) / len(some)
     parameters = largest.size / 4  # those of the embeddings too, which cost nothing: an upper bound
     return int(np.clip(_WORK / (2 * parameters * tokens), LEAST, MOST))
 
@@ -267,17 +245,17 @@ def _sample(rows: pd.DataFrame, size: int, generator: np.random.Generator) -> pd
     return rows if len(rows) <= size else rows.iloc[generator.permutation(len(rows))[:size]]
 
 
-def _dominated(question: Question, best: Probed, other: Probed, targets: Sequence[Any]) -> str:
+def _dominated(question: Question, best: Probed, other: Probed, examples: Sequence[Example]) -> str:
     """Why a model need not be tried; empty where it is worth a try."""
 
     def times(rows: NDArray[np.intp]) -> float:
-        chosen = [targets[row] for row in rows]
+        chosen = [examples[row] for row in rows]
         mine, theirs = (
-            _error(question, question.task.measure(one.held_out[rows], chosen, question.meta)) for one in (other, best)
+            _error(question, question.measure([one.held_out[row] for row in rows], chosen)) for one in (other, best)
         )
         return mine / theirs if theirs > 0 else (np.inf if mine > 0 else 1.0)
 
-    everyone = np.arange(len(targets))
+    everyone = np.arange(len(examples))
     if times(everyone) < DOMINATED:
         return ""
     generator = np.random.default_rng(question.seed)
@@ -289,6 +267,5 @@ def _dominated(question: Question, best: Probed, other: Probed, targets: Sequenc
     )
 
 
-def _error(question: Question, metrics: Mapping[str, float]) -> float:
-    value = metrics[question.metric]
+def _error(question: Question, value: float) -> float:
     return 1 - value if question.direction is Direction.MAXIMIZE else value
