@@ -19,7 +19,7 @@ from autoft.report import bootstrap_interval, build, write
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
-from autoft.study.driver import Timer, drive
+from autoft.study.driver import OUT_OF_TIME, Timer, drive
 from autoft.study.halving import PLACES, Halving
 from autoft.study.ledger import Ledger
 from autoft.study.starting import starting_points
@@ -142,6 +142,8 @@ class Session:
 
     def _search(self, stop: Stop) -> None:
         core = self._core(self.plan.workers)
+        if self._budget is not None and self._left < MINIMUM_RESERVE and any(t.reports for t in self._ledger.records()):
+            core.close(OUT_OF_TIME)  # not even the workers would have started
         if core.done:
             core.settle()
             return

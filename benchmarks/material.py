@@ -6,13 +6,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoft.planning import Plan
+    from autoft.spec import SearchSpec
     from autoft.training.job import Job
 
 MINILM, TINY, TWEETS, TOMATOES = "asset:minilm-l6", "asset:bert-tiny", "asset:tweets", "asset:rotten-tomatoes"
@@ -25,14 +26,19 @@ SPACE: Mapping[str, Any] = {
 }
 
 
-def planned(data: str = TWEETS, models: tuple[str, ...] = (TINY, MINILM), seed: int = 0, **options: Any) -> Plan:
+def spec(data: str, models: Sequence[str], seed: int, **options: Any) -> SearchSpec:
+    """A search over the space of the benchmarks."""
+    import autoft
+
+    fixed = {"task": "text-classification", "data": data, "models": list(models), "seed": seed, "space": dict(SPACE)}
+    return autoft.make_spec(**(fixed | options))
+
+
+def planned(data: str = TWEETS, models: Sequence[str] = (TINY, MINILM), seed: int = 0, **options: Any) -> Plan:
     """What autoft would do with the data and the space of the benchmarks."""
     import autoft
 
-    spec = autoft.make_spec(
-        task="text-classification", data=data, models=list(models), space=dict(SPACE), seed=seed, **options
-    )
-    return autoft.check(spec)
+    return autoft.check(spec(data, models, seed, **options))
 
 
 def job(plan: Plan, folder: Path, *, train: int | None = None, validation: int | None = None, **options: Any) -> Job:

@@ -76,6 +76,13 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
         ({"name": ""}, [f"name: '' {NO_NAME}"]),
         ({"search": {"budget": "ten"}}, ["search.budget: 'ten' is no duration; write for example 90s, 10m or 1h30m"]),
         ({"search": {"budget": 0}}, ["search.budget: 0 is no duration above zero"]),
+        (
+            {"search": {"budget": "20s"}},
+            [
+                "search.budget: 20s is too short: the start of the workers and the scoring of the winner "
+                "take half a minute; give at least 40s"
+            ],
+        ),
         ({"search": {"trials": 0}}, ["search.trials: found 0; input should be greater than or equal to 1"]),
         ({"search": {"sampler": "grid"}}, ["search.sampler: found 'grid'; input should be 'tpe' or 'random'"]),
         ({"resources": {"wrkers": 2}}, ["resources.wrkers: unknown key, did you mean workers?"]),

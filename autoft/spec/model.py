@@ -19,6 +19,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+LEAST_BUDGET = 40.0  # seconds
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -90,6 +91,16 @@ class SearchSection(_Section):
 
     budget: Duration | None = None
     """Wall clock for the whole search, the final evaluation included: `90s`, `10m`, `1h30m`."""
+
+    @field_validator("budget")
+    @classmethod
+    def _long_enough(cls, budget: float | None) -> float | None:
+        if budget is not None and budget < LEAST_BUDGET:
+            raise ValueError(
+                f"{budget:g}s is too short: the start of the workers and the scoring of the winner take half a minute; "
+                f"give at least {LEAST_BUDGET:g}s"
+            )
+        return budget
 
     sampler: Literal["tpe", "random"] = "tpe"
     """How configurations are drawn."""

@@ -211,9 +211,9 @@ class Ledger:
             number,
             params,
             distributions,
-            {report.samples: report.value for report in record.reports},
-            best.value if best else None,
-            _OPTUNA_STATES[record.state],
+            values={report.samples: report.value for report in record.reports},
+            best=best.value if best else None,
+            state=_OPTUNA_STATES[record.state],
         )
         self._observations[number] = (record, seen)
         return seen

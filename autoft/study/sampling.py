@@ -66,6 +66,7 @@ def observation(
     number: int,
     params: dict[str, Any],
     distributions: dict[str, BaseDistribution],
+    *,
     values: dict[int, float],
     best: float | None,
     state: TrialState,
