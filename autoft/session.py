@@ -19,8 +19,9 @@ from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
 from autoft.study.driver import Timer, drive
-from autoft.study.halving import PLACES, Halving
+from autoft.study.halving import PLACES
 from autoft.study.ledger import Ledger
+from autoft.study.policies import policy
 from autoft.study.trainable import checkpoints
 from autoft.tracking import Mirror, Target, resolve_uri
 from autoft.training.checkpoint import load_latest
@@ -140,7 +141,7 @@ class Session:
         core = Core(
             ledger,
             plan.space,
-            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
+            policy(search.scheduler, plan.rungs, search.eta, places=max(PLACES, plan.workers)),
             sampler=search.sampler,
             seed=search.seed,
             workers=plan.workers,
@@ -187,6 +188,7 @@ class Session:
             patience=plan.spec.search.patience,
             threads=plan.spec.resources.cpus_per_trial,
             cache=str((self.folder / CACHE).absolute()),
+            synonyms=plan.spec.data.synonyms or "",
         )
 
     def _finish(self) -> dict[str, Any]:
