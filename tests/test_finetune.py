@@ -242,10 +242,10 @@ class Watching(TextClassification):
     def __init__(self):
         self.seen = set()
 
-    def loss(self, model, batch, meta):
+    def loss(self, model, batch, meta, config):
         modes = [block.training for block in model.bert.encoder.layer]
         self.seen.add((model.bert.embeddings.dropout.training, *modes, model.dropout.training))
-        return super().loss(model, batch, meta)
+        return super().loss(model, batch, meta, config)
 
 
 def test_the_frozen_part_has_no_dropout_while_the_rest_trains_also_after_an_evaluation(tiny_job, tiny_bert):
@@ -290,7 +290,7 @@ def tensors_of(trial):
     from autoft.training import optim
 
     model = {name: tensor.clone() for name, tensor in trial._model.state_dict().items()}
-    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._adamw).items()} | {
+    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._plain_optimizer).items()} | {
         f"best {k}": v for k, v in trial._best.items()
     } | {f"rng {k}": v for k, v in trial._rng.items()}  # fmt: skip
 

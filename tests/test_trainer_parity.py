@@ -22,8 +22,8 @@ class Recording(TextClassification):
     def __init__(self):
         self.losses = []
 
-    def loss(self, model, batch, meta):
-        loss = super().loss(model, batch, meta)
+    def loss(self, model, batch, meta, config):
+        loss = super().loss(model, batch, meta, config)
         self.losses.append(loss.item())
         return loss
 

@@ -41,6 +41,8 @@ class Task(Protocol):
         metrics: Names of the metrics with their direction; the first is the default objective.
         pipeline: Name of the matching `transformers` pipeline, and of MLflow's flavour.
         models: Pretrained models to choose from where the user names none.
+        knobs: Those of `autoft.space.TASK_KNOBS` that the task obeys.
+        losses: Names of the losses that it can train with, its own first; `autoft.tasks.losses` has them.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Task(Protocol):
     metrics: Mapping[str, Direction]
     pipeline: str
     models: tuple[str, ...]
+    knobs: tuple[str, ...]
+    losses: tuple[str, ...]
 
     def space(self) -> Mapping[str, Any]:
         """The default search space, as a user would write it."""
@@ -76,8 +80,10 @@ class Task(Protocol):
         `rows` may lack the label column; the examples then have no `labels`.
         """
 
-    def loss(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> torch.Tensor:
-        """Mean training loss of a padded batch, a scalar."""
+    def loss(
+        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
+    ) -> torch.Tensor:
+        """Mean training loss of a padded batch, a scalar; `config` says which one."""
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """The model's raw output for a padded batch, shape (batch, …)."""

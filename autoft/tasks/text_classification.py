@@ -37,6 +37,8 @@ class TextClassification:
     )
     pipeline = "text-classification"
     models = ("asset:minilm-l6", "asset:bert-tiny")
+    knobs = ("loss", "focal_gamma", "label_smoothing", "pooling", "augmentation", "augmentation_rate")
+    losses = ("cross-entropy", "weighted", "focal")
 
     def space(self) -> Mapping[str, Any]:
         """Wide enough for small and large encoders, on a logarithmic scale where it matters."""
@@ -74,10 +76,12 @@ class TextClassification:
         return found
 
     def learn(self, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
-        """The label names in sorted order, and which columns hold what."""
+        """The label names in sorted order, how often each stands in training, and which columns hold what."""
         labels = sorted(set(train[data.label]), key=lambda label: (isinstance(label, str), label))
+        counts = train[data.label].value_counts()
         return {
             "labels": [str(label) for label in labels],
+            "counts": [int(counts[label]) for label in labels],
             "text": data.text,
             "text_pair": data.text_pair,
             "label": data.label,
@@ -88,6 +92,7 @@ class TextClassification:
         from transformers import AutoModelForSequenceClassification
 
         from autoft.tasks.loading import load_model
+        from autoft.tasks.pooling import override
 
         labels = meta["labels"]
         return load_model(
@@ -98,6 +103,7 @@ class TextClassification:
             problem_type="single_label_classification",
             id2label=dict(enumerate(labels)),
             label2id={label: i for i, label in enumerate(labels)},
+            **override(path, config),
         )
 
     def encode(
@@ -113,12 +119,14 @@ class TextClassification:
             columns["labels"] = [index[str(label)] for label in rows[meta["label"]]]
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    def loss(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> torch.Tensor:
-        """Cross-entropy."""
-        from torch.nn.functional import cross_entropy
+    def loss(
+        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
+    ) -> torch.Tensor:
+        """Cross-entropy, or one of its kin."""
+        from autoft.tasks import losses
 
         inputs = {key: value for key, value in batch.items() if key != "labels"}
-        return cross_entropy(model(**inputs).logits.float(), batch["labels"])
+        return losses.of_classes(model(**inputs).logits, batch["labels"], config, meta.get("counts"))
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Logits, shape (batch, labels)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft import assets, words
 from autoft.errors import ModelError
+from autoft.tasks import pooling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -102,6 +103,18 @@ def inspect(ref: str) -> ModelInfo:
     if not isinstance(blocks, int):
         raise ModelError(f"model {ref}: {config.model_type} is not a stack of blocks; choose another model")
     return ModelInfo(ref, short_name(ref), str(folder), blocks, sum(path.stat().st_size for path in weights))
+
+
+def abilities(info: ModelInfo) -> dict[str, tuple[str | None, ...]]:
+    """The values of a knob that a model can do something with, for the knobs that not every model obeys."""
+    from transformers import AutoConfig
+
+    mask = getattr(load_tokenizer(info.path), "mask_token", None)
+    config = AutoConfig.from_pretrained(info.path, trust_remote_code=False)
+    return {
+        "augmentation": ("none", "delete", "swap", *(("mask",) if mask else ()), "synonym"),
+        "pooling": (None, *pooling.choices(config)),
+    }
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
