@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -93,7 +93,7 @@ class TrialConfig:
     learning_rate: float
     batch_size: int
     epochs: int
-    freeze_depth: int
+    freeze_depth: int = 0
     weight_decay: float = 0.01
     warmup: float = 0.1
     schedule: str = "linear"
@@ -149,7 +149,7 @@ class TrialConfig:
 
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {"freeze_depth": 0} | {entry.name: entry.default for entry in fields(TrialConfig)[5:]}
+    {entry.name: entry.default for entry in fields(TrialConfig) if entry.default is not MISSING}
 )
 
 

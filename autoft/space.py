@@ -126,7 +126,7 @@ class Space:
 
     def config(self, model: str, params: Mapping[str, Any]) -> TrialConfig:
         """The configuration that Optuna's `params` of a trial of `model` stand for."""
-        values: dict[str, Any] = {"freeze_depth": 0}
+        values: dict[str, Any] = {}
         for knob in self._dimensions[model]:
             if self._active(model, knob, params):
                 value = self._value(model, knob, params)
