@@ -1,6 +1,5 @@
 """Every knob of the recipe changes what is trained, in the way it should."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from autoft import tasks
 from autoft.records import CONDITIONS, TrialConfig
 from autoft.space import KNOBS
 from autoft.tasks import losses
-from autoft.training import dataset, models, optim
+from autoft.training import dataset, optim
 from autoft.training.batching import collate, micro_batches
 from autoft.training.finetune import FineTune
 from autoft.training.freezing import distances
@@ -90,7 +89,7 @@ ELSEWHERE = {"pooling", "huber_delta"}
 
 def test_no_knob_is_forgotten():
     assert set(CHANGES) | ELSEWHERE == set(KNOBS)
-    assert {entry for entry in TrialConfig.__dataclass_fields__} - {"model", "seed"} == set(KNOBS)
+    assert set(TrialConfig.__dataclass_fields__) - {"model", "seed"} == set(KNOBS)
 
 
 @pytest.mark.parametrize("knob", CHANGES)

@@ -7,6 +7,7 @@ weights, and what is saved is an ordinary model.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -53,7 +54,8 @@ class Adapted:
             lora_dropout=config.lora_dropout,
             target_modules=layers,
         )
-        with rng.isolated():
+        with rng.isolated(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="fan_in_fan_out")  # peft finds out by itself what a layer is
             torch.manual_seed(config.seed)
             self._tuner: Any = LoraModel(model, adapted, "default")
         for parameter in model.parameters():  # peft has frozen all but its own
