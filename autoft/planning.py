@@ -12,15 +12,18 @@ from typing import Any, TypeVar
 from autoft import data, tasks
 from autoft.assets import is_asset
 from autoft.errors import InputError, ResourceError, SpecError
-from autoft.space import ALL, KNOBS, Space, describe, resolve, upper
+from autoft.space import ALL, KNOBS, Space, check_grid, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
 from autoft.spec.dimensions import parse_dimensions
+from autoft.spec.effects import effective, without_effect
 from autoft.study.cluster import local_workers, reachable
 from autoft.study.driver import KEEP_WEIGHTS
 from autoft.study.halving import PLACES, default_rungs
+from autoft.study.sampling import check_cmaes
 from autoft.tasks import Splits, Task
+from autoft.training.augmentation import load_synonyms
 from autoft.training.devices import gpus, precision
-from autoft.training.models import ModelInfo, inspect
+from autoft.training.models import ModelInfo, abilities, inspect
 from autoft.words import nearest
 
 DEFAULT_TRIALS = 24
@@ -105,7 +108,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     if problems or rows is None or space is None or workers is None:
         raise InputError(*dict.fromkeys(problems))
     rungs: tuple[int, ...] = ()
-    if spec.search.scheduler == "halving":
+    if spec.search.scheduler != "none":
         rungs = default_rungs(
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
@@ -130,8 +133,10 @@ def _absolute(spec: SearchSpec) -> SearchSpec:
     def absolute(ref: str) -> str:
         return str(Path(ref).absolute()) if not is_asset(ref) and Path(ref).is_dir() else ref
 
+    synonyms = spec.data.synonyms and str(Path(spec.data.synonyms).absolute())
     return spec.model_copy(
         update={
+            "data": spec.data.model_copy(update={"synonyms": synonyms}),
             "models": tuple(absolute(ref) for ref in spec.models) if spec.models else None,
             "per_model": {absolute(ref): knobs for ref, knobs in spec.per_model.items()},
         }
@@ -142,23 +147,29 @@ def _filled(spec: SearchSpec, task: Task) -> SearchSpec:
     """The spec with the task's defaults written out, so that it means the same in a later version."""
     problems: list[str] = []
     search = spec.search
-    if search.trials is None and search.budget is None:
+    if search.trials is None and search.budget is None and search.sampler != "grid":
         search = search.model_copy(update={"trials": DEFAULT_TRIALS})
     resources = spec.resources
     if resources.precision == "auto":
         resources = resources.model_copy(update={"precision": precision()})
     default = parse_dimensions("space", task.space(), problems)
-    if problems:  # the task's own fault
+    problems += without_effect(spec, default, task=task.name, knobs=_obeyed(task), losses=task.losses)
+    if problems:
         raise SpecError(*problems)
     return spec.model_copy(
         update={
             "models": spec.models or task.models,
             "metric": spec.metric or next(iter(task.metrics)),
-            "space": {**default, **spec.space},
+            "space": {**effective(default, spec), **spec.space},
             "search": search,
             "resources": resources,
         }
     )
+
+
+def _obeyed(task: Task) -> tuple[str, ...]:
+    """The knobs that a task obeys. A row in other words might be cut into another number of windows."""
+    return tuple(knob for knob in task.knobs if not (task.windows and knob.startswith("augmentation")))
 
 
 def _workers(resources: Resources) -> int:
@@ -169,13 +180,25 @@ def _workers(resources: Resources) -> int:
 
 
 def _space(spec: SearchSpec, models: Sequence[ModelInfo]) -> Space:
-    return resolve(
+    space = resolve(
         spec.space,
         [model.ref for model in models],
         spec.per_model,
         {model.ref: model.blocks for model in models},
         spec.search.seed,
+        able={model.ref: abilities(model) for model in models},
     )
+    if any("synonym" in _choices(space, model, "augmentation") for model in space.models):
+        load_synonyms(spec.data.synonyms or "")
+    if spec.search.sampler == "grid":
+        check_grid(space)
+    if spec.search.sampler == "cmaes":
+        check_cmaes(space)
+    return space
+
+
+def _choices(space: Space, model: str, knob: str) -> tuple[Any, ...]:
+    return getattr(space.dimensions(model)[knob], "values", ())
 
 
 def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...] | None:
@@ -203,6 +226,12 @@ def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple
             elif space.params({"model": model, knob: value}) is None:
                 there = describe(space.dimensions(model)[knob])
                 problems.append(f"{path}.{knob}: {value!r} lies outside the space of {model}: {there}")
+        if not any(problem.startswith(path) for problem in problems) and space.params(point) is None:
+            problems += [
+                f"{path}.{knob}: has no effect beside the others; leave it out"
+                for knob in point
+                if space.params({key: value for key, value in point.items() if key != knob}) is not None
+            ]
         points.append(point)
     if problems:
         raise SpecError(*problems)

@@ -20,8 +20,9 @@ from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
 from autoft.study.driver import OUT_OF_TIME, Timer, drive
-from autoft.study.halving import PLACES, Halving
+from autoft.study.halving import PLACES
 from autoft.study.ledger import Ledger
+from autoft.study.policies import policy
 from autoft.study.starting import starting_points
 from autoft.study.trainable import checkpoints
 from autoft.tracking import Mirror, Published, Target, resolve_uri
@@ -187,7 +188,7 @@ class Session:
         return Core(
             self._ledger,
             space,
-            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
+            policy(search.scheduler, plan.rungs, search.eta, places=max(PLACES, plan.workers)),
             sampler=search.sampler,
             seed=search.seed,
             workers=workers,
@@ -230,6 +231,7 @@ class Session:
             threads=plan.spec.resources.cpus_per_trial,
             precision=plan.spec.resources.precision,
             cache=str((self.folder / CACHE).absolute()),
+            synonyms=plan.spec.data.synonyms or "",
         )
 
     def _finish(self, stop: Stop) -> dict[str, Any]:

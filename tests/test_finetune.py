@@ -290,7 +290,7 @@ def tensors_of(trial):
     from autoft.training import optim
 
     model = {name: tensor.clone() for name, tensor in trial._model.state_dict().items()}
-    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._adamw).items()} | {
+    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._plain_optimizer).items()} | {
         f"best {k}": v for k, v in trial._best.items()
     } | {f"rng {k}": v for k, v in trial._rng.items()}  # fmt: skip
 

@@ -51,7 +51,7 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
             {"space": {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True, "step": 1e-5}}},
             ["space.learning_rate: `log` and `step` don't go together; keep one of the two"],
         ),
-        ({"space": {"schedule": "linar"}}, ["space.schedule: 'linar' is not one of linear, cosine, constant"]),
+        ({"space": {"schedule": "linar"}}, ["space.schedule: 'linar' is not one of linear, cosine, constant, wsd"]),
         (
             {"space": {"schedule": {"low": 1, "high": 2}}},
             ["space.schedule: a range needs numbers; list the choices instead"],
@@ -84,7 +84,10 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
             ],
         ),
         ({"search": {"trials": 0}}, ["search.trials: found 0; input should be greater than or equal to 1"]),
-        ({"search": {"sampler": "grid"}}, ["search.sampler: found 'grid'; input should be 'tpe' or 'random'"]),
+        (
+            {"search": {"sampler": "grit"}},
+            ["search.sampler: found 'grit'; input should be 'tpe', 'random', 'grid', 'qmc', 'gp' or 'cmaes'"],
+        ),
         ({"resources": {"wrkers": 2}}, ["resources.wrkers: unknown key, did you mean workers?"]),
         (
             {"data": {"source": "a.csv", "train": "b.csv"}},

@@ -70,6 +70,10 @@ class DataSpec(_Section):
     encoding: str = "utf-8"
     """Encoding of text files."""
 
+    synonyms: str | None = None
+    """Word list for `augmentation: synonym`, a line for each word: the word and its synonyms, with commas between;
+    without it NLTK's WordNet is asked."""
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.source is None) == (self.train is None):
@@ -102,14 +106,16 @@ class SearchSection(_Section):
             )
         return budget
 
-    sampler: Literal["tpe", "random"] = "tpe"
-    """How configurations are drawn."""
+    sampler: Literal["tpe", "random", "grid", "qmc", "gp", "cmaes"] = "tpe"
+    """How configurations are drawn: `tpe` (tree-structured Parzen estimators), `random`, `grid` (all of a finite
+    space), `qmc` (a Sobol sequence), `gp` (a Gaussian process), or `cmaes` (an evolution strategy, for ranges)."""
 
-    scheduler: Literal["halving", "none"] = "halving"
-    """`halving` pauses trials at rungs and goes on with the best; `none` trains each to its end."""
+    scheduler: Literal["halving", "hyperband", "median", "none"] = "halving"
+    """`halving` pauses trials at rungs and goes on with the best; `hyperband` does so in several brackets that begin
+    later and later; `median` ends those behind the median of a rung; `none` trains each to its end."""
 
     eta: Annotated[int, Field(ge=2, le=10)] = 3
-    """One in `eta` trials goes on from a rung to the next."""
+    """Each rung has `eta` times the samples of the one before, and one in `eta` trials goes on to it."""
 
     first_rung: Annotated[int, Field(ge=1)] | None = None
     """Training samples seen at the first rung; by default well inside the first epoch."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from autoft.records import Report, TrialConfig, TrialRecord, TrialState
 from autoft.space import Space
-from autoft.study.halving import Halving
 from autoft.study.ledger import Ledger
+from autoft.study.policies import Policy
 from autoft.study.sampling import draw
 
 _ATTEMPTS = 40  # draws for a configuration that is new
@@ -34,7 +34,7 @@ class Core:
     Args:
         ledger: Where everything is taken down; trials that it holds open are gone on with.
         space: What is searched.
-        halving: The rungs; one without rungs never pauses a trial.
+        halving: Who goes on from a rung; one without rungs never pauses a trial.
         sampler: Name of the sampler.
         seed: Seed of the search.
         workers: Trials at once.
@@ -46,7 +46,7 @@ class Core:
         self,
         ledger: Ledger,
         space: Space,
-        halving: Halving,
+        halving: Policy,
         *,
         sampler: str,
         seed: int,
@@ -244,19 +244,20 @@ class Core:
             config = self._space.config(model, params)
             if config not in self._tried:
                 self._tried.add(config)
-                return self._ledger.add(config, params, self._space.distributions(model))
+                return self._ledger.add(config, params, self._space.distributions(model, params))
         self._draining = True
         return None
 
     def _draws(self, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
         history = self._ledger.history()
-        for attempt in range(_ATTEMPTS):
+        attempts = int(self._space.size) if self._sampler == "grid" else _ATTEMPTS
+        for attempt in range(attempts):
             yield draw(
                 self._space,
                 history,
                 self._ledger.search.direction,
                 # A sampler that is sure of its optimum repeats it; chance finds what is left of the space.
-                sampler=self._sampler if attempt < _ATTEMPTS // 4 else "random",
+                sampler=self._sampler if attempt < _ATTEMPTS // 4 or self._sampler == "grid" else "random",
                 seed=self._seed,
                 number=number,
                 attempt=attempt,

@@ -80,6 +80,8 @@ class Task(Protocol):
             say; empty where `build` can make do with any.
         evaluated_at_once: Examples in a batch where nothing is trained: fewer where the model says a lot of each.
         windows: Long rows are cut into several examples, so that nothing of them is lost.
+        knobs: Those of `autoft.space.TASK_KNOBS` that the task obeys.
+        losses: Names of the losses that it can train with, its own first; `autoft.tasks.losses` has them.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Task(Protocol):
     head: str = ""
     evaluated_at_once: int = 64
     windows: bool = False
+    knobs: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
     def space(self) -> Mapping[str, Any]:
         """The default search space, as a user would write it."""
@@ -146,7 +150,7 @@ class Task(Protocol):
     def loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
-        """Mean training loss of a padded batch, a scalar."""
+        """Mean training loss of a padded batch, a scalar; `config` says which one."""
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """What the model says of each example of a padded batch, on the CPU and without the padding."""
@@ -193,7 +197,7 @@ class Task(Protocol):
 
 
 _ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "head", "evaluated_at_once", "windows")
-_DEFAULTS = (*_ATTRIBUTES, "space", "columns", "stratify", "fault", "problems", "learn", "merge")
+_DEFAULTS = (*_ATTRIBUTES, "knobs", "losses", "space", "columns", "stratify", "fault", "problems", "learn", "merge")
 _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "answers", "baselines")
 
 

@@ -51,15 +51,13 @@ def example(ids: list[int], first: int) -> Example:
     return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels[: len(ids)]}
 
 
-def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], config: TrialConfig) -> torch.Tensor:
     """Cross-entropy of the tokens that count, their mean."""
-    from torch.nn.functional import cross_entropy
+    from autoft.tasks import losses
 
     logits, labels = _shifted(model, batch)
     counted = labels != IGNORED
-    if not counted.any():
-        return logits.sum() * 0.0
-    return cross_entropy(logits[counted].float(), labels[counted])
+    return losses.of_classes(logits[counted], labels[counted], config)
 
 
 def scores(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[Tally]:

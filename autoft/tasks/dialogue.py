@@ -42,6 +42,7 @@ class Dialogue(Task):
     models = ("asset:bert-tiny",)
     formats = MappingProxyType(dict.fromkeys((".jsonl", ".ndjson"), turns))
     head = "AutoModelForCausalLM"
+    knobs = ("label_smoothing",)
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The turns before the reply, and the reply."""
@@ -80,7 +81,7 @@ class Dialogue(Task):
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
         """Cross-entropy, the mean over the tokens of the replies."""
-        return causal.loss(model, batch)
+        return causal.loss(model, batch, config)
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """A tally of each known reply; where none is known, the likeliest one as `text`."""

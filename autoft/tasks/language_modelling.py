@@ -40,6 +40,7 @@ class LanguageModelling(Task):
     models = ("asset:bert-tiny",)
     formats = MappingProxyType({".txt": passages})
     head = "AutoModelForCausalLM"
+    knobs = ("label_smoothing",)
     windows = True
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
@@ -69,7 +70,7 @@ class LanguageModelling(Task):
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
         """Cross-entropy, the mean over the tokens."""
-        return causal.loss(model, batch)
+        return causal.loss(model, batch, config)
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """A tally of each example; see `autoft.tasks.metrics_tokens`."""

@@ -26,6 +26,7 @@ _DROPOUTS = (
     "resid_pdrop",
     "dropout_rate",
 )
+_FRESH = "_autoft_fresh"
 
 
 @lru_cache(maxsize=8)
@@ -62,7 +63,26 @@ def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any
             if isinstance(getattr(model_config, name, None), int | float):
                 setattr(model_config, name, config.dropout)
     set_seed(config.seed)
-    model: PreTrainedModel = auto_class.from_pretrained(
-        path, config=model_config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    model, info = auto_class.from_pretrained(
+        path,
+        config=model_config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
     )
-    return model
+    setattr(model, _FRESH, frozenset(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]})
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def fresh(model: PreTrainedModel) -> frozenset[str]:
+    """Names of the parameters that the checkpoint lacks; of a model that `load_model` didn't load, those of its head.
+
+    That a head is all that lies beside the model's body holds for a classifier, not for a language model.
+    """
+    known = getattr(model, _FRESH, None)
+    if known is not None:
+        return frozenset(known)
+    body = {id(parameter) for parameter in model.base_model.parameters()}
+    return frozenset(name for name, parameter in model.named_parameters() if id(parameter) not in body)

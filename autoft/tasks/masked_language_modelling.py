@@ -46,6 +46,7 @@ class MaskedLanguageModelling(Task):
     pipeline = "fill-mask"
     formats = MappingProxyType({".txt": passages})
     head = "AutoModelForMaskedLM"
+    knobs = ("label_smoothing",)
     windows = True
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
@@ -85,20 +86,19 @@ class MaskedLanguageModelling(Task):
     ) -> torch.Tensor:
         """Cross-entropy of the tokens drawn: 80 % of them masked, 10 % replaced by any other, 10 % as they are."""
         import torch
-        from torch.nn.functional import cross_entropy
+
+        from autoft.tasks import losses
 
         labels, device = batch["labels"], batch["labels"].device
         # Drawn on the CPU, where the trial's own random state is the same on every machine.
         draw, how, any_token = (torch.rand(labels.shape).to(device) for _ in range(3))
         draw = draw.masked_fill(labels == IGNORED, 2.0)
         chosen = (draw < _SHARE) | ((draw == draw.min()) & (draw < 2.0))  # at least one
-        if not chosen.any():
-            return model(**inputs(batch)).logits.sum() * 0.0  # type: ignore[no-any-return]
         ids = batch["input_ids"].masked_fill(chosen & (how < 0.8), tokenizer_of(model).mask_token_id)
         other = (any_token * model.config.vocab_size).long()
         ids = torch.where(chosen & (how >= 0.9), other, ids)
         logits = model(**{**inputs(batch), "input_ids": ids}).logits
-        return cross_entropy(logits[chosen].float(), labels[chosen])
+        return losses.of_classes(logits[chosen], labels[chosen], config)
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """A tally of the masked tokens of each example."""

@@ -43,6 +43,8 @@ class QuestionAnswering(Task):
     formats = MappingProxyType({".json": squad})
     head = "AutoModelForQuestionAnswering"
     windows = True
+    knobs = ("loss", "focal_gamma")
+    losses = ("cross-entropy", "focal")
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The text, the question, the answers."""
@@ -94,8 +96,8 @@ class QuestionAnswering(Task):
     def loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
-        """Cross-entropy of the beginning and of the end, their mean."""
-        from torch.nn.functional import cross_entropy
+        """Cross-entropy, or the focal loss, of the beginning and of the end, their mean."""
+        from autoft.tasks import losses
 
         output, mask = model(**inputs(batch)), batch["attention_mask"]
         # The padding may stand before the text.
@@ -103,7 +105,7 @@ class QuestionAnswering(Task):
         begin, end = (
             logits.float().masked_fill(mask == 0, -1e4) for logits in (output.start_logits, output.end_logits)
         )
-        return (cross_entropy(begin, wanted[:, 0]) + cross_entropy(end, wanted[:, 1])) / 2
+        return (losses.of_classes(begin, wanted[:, 0], config) + losses.of_classes(end, wanted[:, 1], config)) / 2
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Logits of each example, shape (tokens, 2): that the answer begins there, and that it ends there."""

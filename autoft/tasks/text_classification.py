@@ -6,6 +6,7 @@ words or numbers. Where that column holds lists, or `data.separator` divides its
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ class TextClassification(Task):
     )
     pipeline = "text-classification"
     head = "AutoModelForSequenceClassification"
+    knobs = ("loss", "focal_gamma", "label_smoothing", "pooling", "augmentation", "augmentation_rate")
+    losses = ("cross-entropy", "weighted", "focal")
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The text, the second text where there is one, and the label or the labels."""
@@ -66,10 +69,16 @@ class TextClassification(Task):
         return found
 
     def learn(self, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
-        """The label names in sorted order, and whether a row may have several."""
+        """The label names in sorted order, how many training rows have each, and whether a row may have several."""
         labels = sorted(_labels(train[data.label]), key=lambda label: (isinstance(label, str), label))
         several = isinstance(train[data.label].iloc[0], list)
-        return {"labels": [str(label) for label in labels], "multi_label": several}
+        counts = Counter(label for cell in train[data.label] for label in (cell if several else [cell]))
+        return {
+            "labels": [str(label) for label in labels],
+            "multi_label": several,
+            "counts": [counts[label] for label in labels],
+            "rows": len(train),
+        }
 
     def build(self, path: str, meta: Meta, config: TrialConfig) -> PreTrainedModel:
         """`AutoModelForSequenceClassification` with as many outputs as there are labels."""
@@ -86,13 +95,14 @@ class TextClassification(Task):
     def loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
-        """Cross-entropy; the binary one of every label where there may be several."""
-        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+        """Cross-entropy, or one of its kin; the binary one of every label where there may be several."""
+        from autoft.tasks import losses
 
-        logits = model(**inputs(batch)).logits.float()
-        if _several(meta):
-            return binary_cross_entropy_with_logits(logits, batch["labels"])
-        return cross_entropy(logits, batch["labels"])
+        logits, counts = model(**inputs(batch)).logits, meta.get("counts")
+        if not _several(meta):
+            return losses.of_classes(logits, batch["labels"], config, counts)
+        lacking = counts and [(meta["rows"] - count) / count for count in counts]
+        return losses.of_label_sets(logits, batch["labels"], config, lacking)
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Logits, shape (batch, labels)."""

@@ -36,6 +36,8 @@ class TextRegression(Task):
         | dict.fromkeys(("rmse", "mae", "loss"), Direction.MINIMIZE)
     )
     head = "AutoModelForSequenceClassification"
+    knobs = ("loss", "huber_delta", "pooling", "augmentation", "augmentation_rate")
+    losses = ("mse", "huber")
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The text, the second text where there is one, and the number."""
@@ -69,11 +71,11 @@ class TextRegression(Task):
     def loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
-        """Squared error, in deviations: whatever the unit of the numbers is, the same learning rates are right."""
-        from torch.nn.functional import mse_loss
+        """Squared or Huber's error, in deviations: whatever the unit is, the same learning rates are right."""
+        from autoft.tasks import losses
 
         wanted = (batch["labels"] - meta["mean"]) / meta["deviation"]
-        return mse_loss(model(**inputs(batch)).logits.float().squeeze(-1), wanted)
+        return losses.of_numbers(model(**inputs(batch)).logits.squeeze(-1), wanted, config)
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Predictions in the unit of the table, shape (batch,)."""

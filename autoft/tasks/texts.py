@@ -43,8 +43,10 @@ def classifier(path: str, config: TrialConfig, **overrides: Any) -> PreTrainedMo
     """
     from transformers import AutoModelForSequenceClassification
 
+    from autoft.tasks import pooling
     from autoft.tasks.loading import load_model
 
+    overrides |= pooling.override(path, config)
     return load_model(AutoModelForSequenceClassification, path, config, **overrides)
 
 

@@ -48,6 +48,8 @@ class TokenClassification(Task):
         | {".spacy": spacy_docs}
     )
     windows = True
+    knobs = ("loss", "focal_gamma", "label_smoothing")
+    losses = ("cross-entropy", "weighted", "focal")
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The words or the text, and the tags or the spans."""
@@ -78,9 +80,14 @@ class TokenClassification(Task):
         return found
 
     def learn(self, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
-        """The tags, the commonest of them, and whether they say where in its span a word stands."""
+        """The tags and how often each occurs, the commonest, and whether they say where in its span a word stands."""
         seen = Counter(_tags(train, data.text, data.label))
-        return {"labels": sorted(seen), "commonest": seen.most_common(1)[0][0], "prefixes": prefixed(seen)}
+        return {
+            "labels": sorted(seen),
+            "counts": [seen[tag] for tag in sorted(seen)],
+            "commonest": seen.most_common(1)[0][0],
+            "prefixes": prefixed(seen),
+        }
 
     def build(self, path: str, meta: Meta, config: TrialConfig) -> PreTrainedModel:
         """`AutoModelForTokenClassification` with as many outputs as there are tags."""
@@ -113,14 +120,10 @@ class TokenClassification(Task):
     def loss(
         self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
     ) -> torch.Tensor:
-        """Cross-entropy, the mean over the words."""
-        from torch.nn.functional import cross_entropy
+        """Cross-entropy, or one of its kin, the mean over the words."""
+        from autoft.tasks import losses
 
-        logits: torch.Tensor = model(**inputs(batch)).logits.float()
-        counted = batch["labels"] != IGNORED
-        if not counted.any():  # words that no token begins
-            return logits.sum() * 0.0
-        return cross_entropy(logits[counted], batch["labels"][counted])
+        return losses.of_classes(model(**inputs(batch)).logits, batch["labels"], config, meta.get("counts"))
 
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """Logits of each example, shape (tokens, tags)."""

@@ -45,6 +45,25 @@ def bucketed_batches(lengths: NDArray[np.integer[Any]], batch_size: int, seed: i
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
+def micro_batches(rows: Rows, size: int | None, targets: Sequence[int]) -> list[tuple[Rows, float]]:
+    """A batch in parts, each with the weight that its mean loss has in that of the batch.
+
+    Args:
+        rows: Row indices of the batch.
+        size: Rows per part; None leaves it whole.
+        targets: What the loss of each row of the data is a mean over, such as its labels by token.
+
+    Returns:
+        Row indices and weight of each part that has a target; the weights add up to 1.
+    """
+    if size is None or len(rows) <= size:
+        return [(rows, 1.0)]
+    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
+    counts = [sum(targets[row] for row in part) for part in parts]
+    total = sum(counts)
+    return [(part, count / total) for part, count in zip(parts, counts, strict=True) if count] or [(rows, 1.0)]
+
+
 def evaluation_batches(lengths: NDArray[np.integer[Any]], batch_size: int) -> list[Rows]:
     """Batches by falling length, so that memory runs out in the first batch or not at all.
 

@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoft.data import read_part
+from autoft.tasks import losses
 from autoft.tasks.base import NOT_INPUTS
+from autoft.training import augmentation
 from autoft.training.models import ModelInfo, inspect, load_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
+    from autoft.records import TrialConfig
     from autoft.tasks.base import Example, Task
 
 PARTS = ("train", "validation")
@@ -47,6 +50,11 @@ class Encoded:
         return len(self.examples)
 
     @cached_property
+    def targets(self) -> list[int]:
+        """What the loss of each example is a mean over."""
+        return [losses.targets(example) for example in self.examples]
+
+    @cached_property
     def fingerprint(self) -> str:
         """The same for the same inputs in the same order, whatever their labels are."""
         inputs = [{key: value for key, value in example.items() if key not in NOT_INPUTS} for example in self.examples]
@@ -70,6 +78,28 @@ def encoded(task: Task, meta: Mapping[str, Any], path: str, data: str, max_lengt
     """The training and the validation rows in the folder `data`, in the tokens of the model in `path`."""
     key = (path, data, max_length, task.name, json.dumps(meta, sort_keys=True, default=str), *_stamps(data))
     return _encoded(_Source(key, task, meta))
+
+
+def augmented(task: Task, meta: Mapping[str, Any], path: str, config: TrialConfig, epoch: int, **where: Any) -> Encoded:
+    """The training rows as they are in an epoch, in other words, in the tokens of the model in `path`.
+
+    Args:
+        task: Encodes them.
+        meta: Of the task.
+        path: Folder of the model.
+        config: Says how they are augmented.
+        epoch: Number of the epoch, from 0.
+        where: `data`, the folder, `max_length`, and `synonyms`, a word list or nothing.
+
+    Raises:
+        InputError: What the augmentation needs isn't there.
+    """
+    train, _ = _tables(where["data"], _stamps(where["data"]))
+    mask = str(getattr(tokenizer(path), "mask_token", None) or "")
+    worded = augmentation.augmented(
+        train, augmentation.text_columns(meta), config, epoch=epoch, mask=mask, synonyms=where["synonyms"]
+    )
+    return Encoded.of(task.encode(worded, tokenizer(path), meta, where["max_length"]))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     Raises:
         SearchError: None of the trial's checkpoints is whole.
     """
-    from autoft.training import rng, weights
+    from autoft.training import lora, rng, weights
 
     found = checkpoint.load_latest(checkpoints)
     if found is None or not found.state["reports"]:
@@ -45,7 +45,10 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     tokenizer: Any = models.load_tokenizer(path)
     with rng.isolated():
         model: Any = job.task.build(path, job.meta, config)
+    adapted = lora.Adapted(model, config) if config.adapter == "lora" else None
     weights.load(model, weights.best(found))
+    if adapted is not None:
+        model = adapted.merged()
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     length = models.usable_length(model, tokenizer, config.max_length)

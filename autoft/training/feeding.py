@@ -41,7 +41,7 @@ class Feed:
         model: On its device, frozen.
         tokenizer: Pads.
         info: Of the model.
-        config: Of the trial; says how many blocks are frozen.
+        config: Says what is frozen, and whether the training texts stay as they are.
         parts: The training and the validation rows.
         precision: Of the forward pass, as accelerate calls it.
 
@@ -65,10 +65,10 @@ class Feed:
         self._tensors: _Batch = {}  # of all rows, where a single token of each is enough
         self._split: Split | None = None
         depth = config.freeze_depth
-        train, validation = parts
         if not depth:
-            self.uncached = "nothing is frozen"
+            self.uncached = "LoRA trains a part of every block" if config.adapter == "lora" else "nothing is frozen"
             return
+        train, validation = parts
         if "target_ids" in train.examples[0]:
             self.uncached = "a model that writes runs whole at every step, for it also begins where no batch is"
             return
@@ -78,15 +78,22 @@ class Feed:
             if not job.cache or job.cache_bytes == 0:
                 self.uncached = "the cache is off"
                 return
+            if config.augmentation != "none":
+                self.uncached = "the training texts are augmented anew in every epoch"
+                return
             both = Encoded(train.examples + validation.examples, np.concatenate([train.lengths, validation.lengths]))
             traits = (precision, train.fingerprint, validation.fingerprint)
             self._frozen = FrozenPart(
-                self._split, model, tokenizer, job.task, job.meta, config, info, depth=depth, rows=both, traits=traits
+                self._split, model, tokenizer, job.task, job.meta, info, config=config, rows=both, traits=traits
             )
             self._store = Store(Path(job.cache), job.cache_bytes)
             self.uncached = self._frozen.settle()
         except Unsplittable as error:
             self.uncached = str(error)
+
+    def augmented(self, train: Encoded) -> None:
+        """Takes the training rows as they are in this epoch."""
+        self._parts = (train, self._parts[1])
 
     def train(self, rows: Rows) -> AbstractContextManager[_Batch]:
         """Some of the training rows as a padded batch, and the model ready for it."""

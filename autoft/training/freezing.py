@@ -61,6 +61,29 @@ def freeze(model: PreTrainedModel, depth: int, batch: Mapping[str, torch.Tensor]
     return [key for key, parameter in model.named_parameters() if not parameter.requires_grad]
 
 
+def distances(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], blocks: int) -> dict[nn.Parameter, int]:
+    """How many blocks each parameter is away from the head.
+
+    Args:
+        model: As it is trained.
+        batch: A real batch on the model's device, shape (batch, tokens) each.
+        blocks: Number of blocks that the model has.
+
+    Returns:
+        0 for the head and all that follows the blocks, a decoder among it; 1 for the last block, `blocks` for the
+        first, and one more for what the first block's input was computed from.
+
+    Raises:
+        ModelError: The model has no plain list of blocks.
+    """
+    stack = block_list(model, blocks)
+    before, _ = _record(model, stack, 0, batch)
+    found = {parameter: blocks + 1 if parameter in before else 0 for parameter in model.parameters()}
+    for i, block in enumerate(stack):
+        found |= dict.fromkeys(block.parameters(), blocks - i)
+    return found
+
+
 def set_train_mode(model: PreTrainedModel) -> None:
     """Training mode, but for the frozen modules: without dropout, their output never changes."""
     model.train()

@@ -43,9 +43,8 @@ class FrozenPart:
         tokenizer: Pads.
         task: Tells a right outcome from a wrong one.
         meta: Of the task.
-        config: Of the trial.
         info: Of the model.
-        depth: Number of frozen blocks.
+        config: Of the trial; its `freeze_depth` is the number of frozen blocks.
         rows: All rows that the model is ever run on.
         traits: What else the activations depend on.
         token: The only token of a row whose activations are needed: 0 the first, -1 the last, None all.
@@ -56,14 +55,14 @@ class FrozenPart:
     tokenizer: PreTrainedTokenizerBase
     task: Task
     meta: Meta
-    config: TrialConfig
     info: ModelInfo
-    depth: int
+    config: TrialConfig
     rows: Encoded
     traits: tuple[str, ...]
     token: int | None = None
 
     def __post_init__(self) -> None:
+        self.depth = self.config.freeze_depth
         self._lower: tuple[Split, Activations] | tuple[()] | None = None
         tokenizer: Any = self.tokenizer
         self.left = tokenizer.padding_side == "left"

@@ -28,6 +28,7 @@ class Job:
         precision: Of the products of what is trained: `fp32` or `bf16`.
         eval_batch_size: Rows per batch where nothing is trained.
         cache: Folder for what the frozen parts of the models give, shared by all trials; empty: none is kept.
+        synonyms: File of a word list, for augmentation with synonyms; empty: WordNet.
         cache_bytes: What that folder may hold. 0: nothing; None: a quarter of the free disk, 8 GiB at the most.
     """
 
@@ -43,6 +44,7 @@ class Job:
     eval_batch_size: int = 64
     cache: str = ""
     cache_bytes: int | None = None
+    synonyms: str = ""
 
     def __post_init__(self) -> None:
         least = min(self.patience, self.threads, self.eval_batch_size, *self.rungs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft import assets, hub, words
 from autoft.errors import ModelError
+from autoft.tasks import pooling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -150,6 +151,18 @@ def _weights(ref: str, folder: Path) -> list[Path]:
         if empty:
             raise ModelError(f"model {ref}: {path} holds no weights; save or download the model again")
     return [folder / name for name in names]
+
+
+def abilities(info: ModelInfo) -> dict[str, tuple[str | None, ...]]:
+    """The values of a knob that a model can do something with, for the knobs that not every model obeys."""
+    from transformers import AutoConfig
+
+    mask = getattr(load_tokenizer(info.path), "mask_token", None)
+    config = AutoConfig.from_pretrained(info.path, trust_remote_code=False)
+    return {
+        "augmentation": ("none", "delete", "swap", *(("mask",) if mask else ()), "synonym"),
+        "pooling": (None, *pooling.choices(config)),
+    }
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
