@@ -15,7 +15,7 @@ from autoft.errors import Interrupted, SearchError, TrackingError
 from autoft.folder import CACHE, DATA, MODEL, REPORT, SPEC, STUDY, locked
 from autoft.planning import Plan
 from autoft.records import Snapshot, TrialRecord, TrialState, ranked
-from autoft.report import bootstrap_interval, build, write
+from autoft.report import bootstrap_interval, build, compare, write
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
@@ -258,7 +258,10 @@ class Session:
         trivial = plan.task.baselines(plan.splits.train, test, plan.meta)
         if ledger.probes and (probed := self._probed or self._probe(stop)):
             trivial["probe"] = probed[0].scores(test)
-        measured = {name: measure(scores, targets, plan.meta) for name, scores in trivial.items()}
+        direction = ledger.search.direction
+        baselines = compare(
+            lambda s, t: measure(s, t, plan.meta), metric, direction, scores=scores, others=trivial, targets=targets
+        )
         report = build(
             ledger.search,
             ledger.records(),
@@ -266,7 +269,7 @@ class Session:
             test=metrics[metric],
             interval=interval,
             test_metrics=metrics,
-            baselines={name: {"test": found[metric], "metrics": found} for name, found in measured.items()},
+            baselines=baselines,
             probes=ledger.probes,
             seconds=self._elapsed,
             model_dir=model_dir,
