@@ -1,7 +1,7 @@
 # make demo    a virtual environment, pinned dependencies, then a real search to its end
 # make test    the whole test suite
 # make check   format, lint, types, architecture
-# make bench   one of the benchmarks: make bench NAME=engine (peers, overhead, cost, simulation)
+# make bench   one of the benchmarks: make bench NAME=engine (peers, overhead, cost, simulation, probe)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -28,7 +28,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 bench: $(READY)
-	@test -n "$(NAME)" || { echo "name one: make bench NAME=engine (peers, overhead, cost, simulation)"; exit 1; }
+	@test -n "$(NAME)" || { echo "name one: make bench NAME=engine (peers, overhead, cost, simulation, probe)"; exit 1; }
 	$(BIN)/python -m benchmarks.$(NAME)
 
 format: $(READY)

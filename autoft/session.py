@@ -15,7 +15,7 @@ from autoft.errors import Interrupted, SearchError, TrackingError
 from autoft.folder import CACHE, DATA, MODEL, REPORT, SPEC, STUDY, locked
 from autoft.planning import Plan
 from autoft.records import Snapshot, TrialRecord, TrialState, ranked
-from autoft.report import bootstrap_interval, build, write
+from autoft.report import bootstrap_interval, build, compare, write
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
@@ -261,7 +261,10 @@ class Session:
         if ledger.probes and (probed := self._probed or self._probe(stop)):
             said = probed[0].scores(test)
             trivial |= {} if said is None else {"probe": said}
-        measured = {name: measure(scores, examples, plan.meta) for name, scores in trivial.items()}
+        direction = ledger.search.direction
+        baselines = compare(
+            lambda s, e: measure(s, e, plan.meta), metric, direction, scores=scores, others=trivial, examples=examples
+        )
         report = build(
             ledger.search,
             ledger.records(),
@@ -269,7 +272,7 @@ class Session:
             test=metrics[metric],
             interval=interval,
             test_metrics=metrics,
-            baselines={name: {"test": found[metric], "metrics": found} for name, found in measured.items()},
+            baselines=baselines,
             probes=ledger.probes,
             seconds=self._elapsed,
             model_dir=model_dir,

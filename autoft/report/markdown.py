@@ -45,12 +45,16 @@ def comparison(report: Mapping[str, Any]) -> str:
         return ""
     best = max(known, key=lambda key: direction.gain(known[key]))
     value = f"the best baseline, {baseline_name(best)} ({score(known[best])})"
-    worst_end = report["winner"]["test_interval"][0 if direction is Direction.MAXIMIZE else 1]
+    low, high = report["baselines"][best].get("difference_interval") or (None, None)
+    if low is None or high is None:
+        ahead = direction.better(test, known[best])
+        return f"It is {'ahead of' if ahead else 'not ahead of'} {value}; how sure that is can't be said."
+    by = f"{score(abs(test - known[best]))} (95 % interval of the difference {score(low)} to {score(high)})"
     if not direction.better(test, known[best]):
         return f"It does not beat {value}: fine-tuning has not paid off here."
-    if worst_end is None or not direction.better(worst_end, known[best]):
-        return f"It is ahead of {value}, but the interval reaches past that: the lead is not proven."
-    return f"It beats {value}: even the poorer end of the interval is better."
+    if low <= 0 <= high:
+        return f"It is ahead of {value} by {by}: no difference is shown, for the interval holds zero."
+    return f"It beats {value} by {by}."
 
 
 def _verdict(report: Mapping[str, Any]) -> str:

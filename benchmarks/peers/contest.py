@@ -13,6 +13,7 @@ MAX_LENGTH = 128  # tokens; no row of either data set has as many
 MODELS = {"bert-tiny": 2, "minilm-l6": 6}  # name of the asset: its blocks
 SPACE = {"learning_rate": (1e-5, 1e-3), "batch_size": (8, 16, 32), "epochs": (1, 2, 3, 4)}
 OURS = "autoft"
+LONG = "autoft-long"
 REFERENCE = "hf-optuna"
 
 
@@ -42,6 +43,13 @@ CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
         Contestant(OURS, "autoft_search", "autoft, its defaults"),
+        Contestant(
+            LONG,
+            "autoft_search",
+            "autoft, as many configurations as a quarter of the reference's wall clock allows",
+            (("share", "0.25"),),
+            budgeted=True,
+        ),
         Contestant(
             REFERENCE,
             "hf_optuna",

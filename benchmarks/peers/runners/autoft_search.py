@@ -10,13 +10,15 @@ def main():
 
     space = job["space"]
     low, high = space["learning_rate"]
+    share = float(job["options"].get("share", 1))
+    bounds = {"budget": job["budget"] * share} if job["budget"] else {"trials": job["trials"]}
     result = autoft.search(
         task="text-classification",
         name="peers",
         data=job["data"],
         models=list(job["models"].values()),
         metric="accuracy",
-        trials=job["trials"],
+        **bounds,
         seed=job["seed"],
         space={
             "learning_rate": {"low": low, "high": high, "log": True},
