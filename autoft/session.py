@@ -235,7 +235,7 @@ class Session:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=(*plan.notes, *plan.splits.notes),
+            notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ())),
         )
         write(report, self.folder)
         return report

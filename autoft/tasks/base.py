@@ -198,11 +198,10 @@ _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "a
 
 
 def missing(task: object) -> list[str]:
-    """Members that a task has to have and lacks."""
+    """Members that a task, or the class of one, has to have and lacks."""
+    kind = task if isinstance(task, type) else type(task)
     return [
-        name
-        for name in _NEEDED
-        if not hasattr(task, name) or getattr(type(task), name, None) is getattr(Task, name, name)
+        name for name in _NEEDED if not hasattr(task, name) or getattr(kind, name, None) is getattr(Task, name, name)
     ]
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.records import TrialConfig
 
@@ -41,6 +41,20 @@ def tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
     return _tokenizer(model.name_or_path)
 
 
+def configured(path: str, config: TrialConfig, **overrides: Any) -> PretrainedConfig:
+    """The config of the model in the folder `path`, with `config`'s dropout and some entries of its own."""
+    from transformers import AutoConfig
+
+    model_config: PretrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False, **overrides)
+    if config.dropout is not None:
+        parts = (getattr(model_config, name, None) for name in ("encoder", "decoder"))
+        for part in (model_config, *(part for part in parts if part is not None)):
+            for name in _DROPOUTS:
+                if isinstance(getattr(part, name, None), int | float):
+                    setattr(part, name, config.dropout)
+    return model_config
+
+
 def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any) -> PreTrainedModel:
     """The model in the folder `path`, in fp32, with `config`'s dropout.
 
@@ -54,13 +68,9 @@ def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any
         overrides: Entries of the model's config.
     """
     import torch
-    from transformers import AutoConfig, set_seed
+    from transformers import set_seed
 
-    model_config = AutoConfig.from_pretrained(path, trust_remote_code=False, **overrides)
-    if config.dropout is not None:
-        for name in _DROPOUTS:
-            if isinstance(getattr(model_config, name, None), int | float):
-                setattr(model_config, name, config.dropout)
+    model_config = configured(path, config, **overrides)
     set_seed(config.seed)
     model: PreTrainedModel = auto_class.from_pretrained(
         path, config=model_config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
