@@ -77,7 +77,7 @@ def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Ten
     """Cross-entropy of what should be written, the mean over its tokens."""
     from torch.nn.functional import cross_entropy
 
-    logits = model(**inputs(batch), labels=batch["labels"]).logits
+    logits = _told(model, batch)
     counted = batch["labels"] != IGNORED
     return cross_entropy(logits[counted].float(), batch["labels"][counted])
 
@@ -91,8 +91,15 @@ def scores(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta
     found = [{"text": text.strip()} for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
     if "labels" not in batch:
         return found
-    logits = model(**inputs(batch), labels=batch["labels"]).logits
+    logits = _told(model, batch)
     return [{**text, **known} for text, known in zip(found, tally(logits, batch["labels"]), strict=True)]
+
+
+def _told(model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The logits of each token that should be written, the ones before it being known."""
+    given = model.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+    logits: torch.Tensor = model(**inputs(batch), decoder_input_ids=given).logits
+    return logits
 
 
 def loss_of(scores: Scores) -> dict[str, float]:
