@@ -17,7 +17,7 @@ from typing import Any
 
 from autoft.errors import SpecError
 from autoft.tasks import carrying
-from autoft.tasks.base import Column, Example, Kind, Meta, Scores, Splits, Task, completed, learn, missing
+from autoft.tasks.base import Column, Example, Kind, Meta, Scores, Splits, Task, completed, learn, missing, original
 from autoft.words import nearest
 
 __all__ = [
@@ -65,9 +65,10 @@ def reference(task: Any) -> str:
     """
     if isinstance(task, str):
         return task
-    found = _instance(task, f"{getattr(task, '__name__', type(task).__name__)}")
-    entry = type(task) if not isinstance(task, type) else task
-    name = f"{entry.__module__}:{entry.__qualname__}"
+    task = original(task)
+    kind = task if isinstance(task, type) else type(task)
+    found = _instance(task, kind.__name__)
+    name = f"{kind.__module__}:{kind.__qualname__}"
     for known in entry_points(group=GROUP):
         if known.value == name and not vars(found):
             return known.name

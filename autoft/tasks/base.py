@@ -211,6 +211,11 @@ def completed(task: Any) -> Task:
     return found
 
 
+def original(task: Any) -> Any:
+    """The task that `completed` was given."""
+    return task._task if isinstance(task, _Completed) else task
+
+
 class _Completed:
     def __init__(self, task: Any) -> None:
         self._task = task
