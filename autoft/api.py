@@ -84,12 +84,17 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
 
     Args:
         path: The YAML file.
-        options: `data` (a path, `asset:NAME`, a hub id or a mapping), `task`, `text`, `label`, `models`, `budget`,
+        options: `data` (a path, `asset:NAME`, a hub id or a mapping), `task` (a name, a reference such as
+            `my_task:Toxicity`, or the task itself), `text`, `label`, `models`, `budget`,
             `trials`, … and whole sections (`search={"eta": 4}`).
 
     Raises:
         SpecError: One line for each problem.
     """
+    if "task" in options and not isinstance(options["task"], str):
+        from autoft import tasks
+
+        options["task"] = tasks.reference(options["task"])
     raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
     problems: list[str] = []
     source = options.pop("data", None)
@@ -167,6 +172,7 @@ def resume(
     runs: str | Path = RUNS,
     budget: str | float | None = None,
     trials: int | None = None,
+    task: Any = None,
     observer: Observer | None = None,
 ) -> Result:
     """Goes on with a search that was stopped, killed, or is to be searched further.
@@ -176,6 +182,7 @@ def resume(
         runs: Folder of the searches.
         budget: Time from now on; by default what is left of the search's own.
         trials: Number of trials in all; by default the search's own.
+        task: The task, where it was handed over as an object that can't be imported.
         observer: Called with a `Snapshot` several times a second at most.
 
     Raises:
@@ -188,6 +195,10 @@ def resume(
     from autoft.study.ledger import Ledger
 
     began = time.monotonic()
+    if task is not None:
+        from autoft import tasks
+
+        tasks.reference(task)
     folder = folder_of(name, runs)
     changes: dict[str, Any] = {} if trials is None else {"trials": trials}
     if not (folder / STUDY).is_file():

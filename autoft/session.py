@@ -282,7 +282,7 @@ class Session:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=(*plan.notes, *plan.splits.notes, *self._notes),
+            notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self._notes),
         )
         write(report, self.folder)
         return report

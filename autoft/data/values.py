@@ -56,6 +56,11 @@ def typed_rows(
                     for what, faulty in wrong.items()
                 ]
     for name, kind in columns:
+        if kind is Kind.ANY and not _alike([cell for part in found.values() for cell in part[name]]):
+            problems.append(
+                f"{column_key(name, data)}: column {name!r} mixes texts, lists and mappings; "
+                f"write its cells, and what is in them, all in the same way"
+            )
         if kind is Kind.LABEL and any(isinstance(v, _NESTED) for t in tables.values() for v in t.columns[name]):
             problems.append(
                 f"{column_key(name, data)}: column {name!r} holds lists, bytes or the like; "
@@ -67,6 +72,17 @@ def typed_rows(
         )
         for part, row in found.items()
     }
+
+
+def _alike(cells: list[Any]) -> bool:
+    """Whether a column can hold all of the cells."""
+    import pyarrow as pa
+
+    try:
+        pa.array(cells)
+    except (pa.ArrowException, TypeError, ValueError):
+        return False
+    return True
 
 
 def _settled(kind: Kind, tables: Mapping[str, Table], name: str) -> Kind:

@@ -17,6 +17,8 @@ BASELINES: Mapping[str, str] = {
     "whole_text": "always the whole text",
     "no_answer": "never an answer",
     "unigram": "each token as often as in training",
+    "lead": "the first words of the text",
+    "copy": "the text as it is",
     "lexicon": "each word's commonest tag",
 }
 

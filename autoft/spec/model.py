@@ -198,7 +198,7 @@ class SearchSpec(_Section):
     """Name of the search, and of its folder."""
 
     task: str
-    """Name of the task; `autoft tasks` lists them."""
+    """Name of the task; `autoft tasks` lists them. One of your own is `my_task:Toxicity`: its module and class."""
 
     data: Annotated[DataSpec, BeforeValidator(_as_source)]
     """The data; a string is short for `source`."""

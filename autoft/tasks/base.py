@@ -202,11 +202,10 @@ _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "a
 
 
 def missing(task: object) -> list[str]:
-    """Members that a task has to have and lacks."""
+    """Members that a task, or the class of one, has to have and lacks."""
+    kind = task if isinstance(task, type) else type(task)
     return [
-        name
-        for name in _NEEDED
-        if not hasattr(task, name) or getattr(type(task), name, None) is getattr(Task, name, name)
+        name for name in _NEEDED if not hasattr(task, name) or getattr(kind, name, None) is getattr(Task, name, name)
     ]
 
 
@@ -214,6 +213,11 @@ def completed(task: Any) -> Task:
     """The task itself, or one that has the defaults of `Task` for the members that it leaves out."""
     found: Task = task if all(hasattr(task, name) for name in _DEFAULTS) else _Completed(task)
     return found
+
+
+def original(task: Any) -> Any:
+    """The task that `completed` was given."""
+    return task._task if isinstance(task, _Completed) else task
 
 
 class _Completed:

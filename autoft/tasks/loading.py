@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.records import TrialConfig
 
@@ -42,6 +43,20 @@ def tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
     return _tokenizer(model.name_or_path)
 
 
+def configured(path: str, config: TrialConfig, **overrides: Any) -> PretrainedConfig:
+    """The config of the model in the folder `path`, with `config`'s dropout and some entries of its own."""
+    from transformers import AutoConfig
+
+    model_config: PretrainedConfig = AutoConfig.from_pretrained(path, trust_remote_code=False, **overrides)
+    if config.dropout is not None:
+        parts = (getattr(model_config, name, None) for name in ("encoder", "decoder"))
+        for part in (model_config, *(part for part in parts if part is not None)):
+            for name in _DROPOUTS:
+                if isinstance(getattr(part, name, None), int | float):
+                    setattr(part, name, config.dropout)
+    return model_config
+
+
 def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any) -> PreTrainedModel:
     """The model in the folder `path`, in fp32, with `config`'s dropout.
 
@@ -55,13 +70,9 @@ def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any
         overrides: Entries of the model's config.
     """
     import torch
-    from transformers import AutoConfig, set_seed
+    from transformers import set_seed
 
-    model_config = AutoConfig.from_pretrained(path, trust_remote_code=False, **overrides)
-    if config.dropout is not None:
-        for name in _DROPOUTS:
-            if isinstance(getattr(model_config, name, None), int | float):
-                setattr(model_config, name, config.dropout)
+    model_config = configured(path, config, **overrides)
     set_seed(config.seed)
     model, info = auto_class.from_pretrained(
         path,
@@ -71,9 +82,14 @@ def load_model(auto_class: Any, path: str, config: TrialConfig, **overrides: Any
         trust_remote_code=False,
         output_loading_info=True,
     )
-    setattr(model, _FRESH, frozenset(info["missing_keys"]) | {key for key, *_ in info["mismatched_keys"]})
+    note_fresh(model, (*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])))
     loaded: PreTrainedModel = model
     return loaded
+
+
+def note_fresh(model: PreTrainedModel, names: Iterable[str]) -> None:
+    """Notes the names of the parameters that no checkpoint has had, for `fresh`."""
+    setattr(model, _FRESH, frozenset(names))
 
 
 def fresh(model: PreTrainedModel) -> frozenset[str]:

@@ -43,6 +43,9 @@ def scores(
     Returns:
         One entry for each example, as the task's `scores` gives them: an array of shape (n, …) where their shapes
         agree, else a list.
+
+    Raises:
+        ValueError: The task gives another number of scores than there are examples.
     """
     model.eval()
     batches = evaluation_batches(rows.lengths, min(batch_size, task.evaluated_at_once))
@@ -50,7 +53,10 @@ def scores(
         parts: list[Any] = []
         for batch in batches:
             with feed(batch) if feed else nullcontext(collated(rows, batch, tokenizer, model.device)) as inputs:
-                parts.extend(task.scores(model, inputs, meta))
+                found = task.scores(model, inputs, meta)
+            if len(found) != len(batch):
+                raise ValueError(f"the task gives {len(found)} scores for a batch of {len(batch)} examples")
+            parts.extend(found)
     in_order = [parts[i] for i in np.argsort(np.concatenate(batches))]
     shapes = {_shape(score) for score in in_order}
     return np.stack(in_order) if len(shapes) == 1 and None not in shapes else in_order

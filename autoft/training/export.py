@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoft import tasks
 from autoft.errors import SearchError
 from autoft.training import checkpoint, models
 
@@ -55,7 +56,7 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     tokenizer.model_max_length = length  # so that `truncation=True` cuts where training did
     card = {
         "format": FORMAT,
-        "task": job.task.name,
+        "task": tasks.reference(job.task),
         "meta": dict(job.meta),
         "config": config.as_dict(),
         "max_length": length,

@@ -93,12 +93,12 @@ def set_train_mode(model: PreTrainedModel) -> None:
 
 
 def probe(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What of a batch a forward pass needs.
-
-    A model that writes makes its decoder's input of the `labels`; any other one would only compute its own loss.
-    """
-    writes = getattr(model.config, "is_encoder_decoder", False) and "labels" in batch and batch["labels"].dim() == 2
-    return {key: tensor for key, tensor in batch.items() if key != "labels" or writes}
+    """What of a batch a forward pass needs: not the labels, but where a model writes what its decoder makes of them."""
+    inputs = {key: tensor for key, tensor in batch.items() if key != "labels"}
+    known: Any = model
+    if hasattr(known, "prepare_decoder_input_ids_from_labels") and "labels" in batch and batch["labels"].dim() == 2:
+        inputs["decoder_input_ids"] = known.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+    return inputs
 
 
 def block_list(model: PreTrainedModel, blocks: int) -> list[nn.Module]:

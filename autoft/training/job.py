@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from autoft.records import Direction, TrialConfig
+from autoft.tasks.carrying import dumps
 
 if TYPE_CHECKING:
     from autoft.tasks.base import Task
@@ -46,6 +48,10 @@ class Job:
     cache_bytes: int | None = None
     synonyms: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "task"}
+        return _job, (dumps(self.task), values)
+
     def __post_init__(self) -> None:
         least = min(self.patience, self.threads, self.eval_batch_size, *self.rungs)
         if (
@@ -54,6 +60,10 @@ class Job:
             or (self.cache_bytes is not None and self.cache_bytes < 0)
         ):
             raise ValueError(f"not a job that can be done: {self}")
+
+
+def _job(task: bytes, values: Mapping[str, Any]) -> Job:
+    return Job(task=pickle.loads(task), **values)  # noqa: S301 - a part of what is being unpickled anyway
 
 
 def horizon(config: TrialConfig, rows: int) -> int:

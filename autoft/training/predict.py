@@ -66,6 +66,12 @@ class Predictor:
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{folder / CARD}: damaged; export the model again") from None
 
+        if ":" in name and Path.cwd().is_relative_to(folder.resolve()):
+            # What comes with a model is never run, and a task is looked for in the folder that one works in.
+            raise InputError(
+                f"{folder}: was made for the task {name}; work in the folder that holds it, not in the model's"
+            )
+
         import torch
 
         from autoft.training import rng
