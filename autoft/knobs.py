@@ -24,6 +24,7 @@ class Knob:
         open_low: `low` itself is not allowed.
         choices: The values allowed, for a knob of names.
         optional: None is allowed, and means "as the model has it".
+        about: What it is, in a few words.
     """
 
     kind: type[int] | type[float] | type[str]
@@ -33,6 +34,7 @@ class Knob:
     open_low: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
+    about: str = ""
 
     def problem(self, value: object) -> str | None:
         """What is wrong with `value`, or None where it is right."""
@@ -47,41 +49,92 @@ class Knob:
         if self.kind is int and not float(value).is_integer():
             return f"{value!r} is not a whole number"
         if not math.isfinite(value) or value < self.low or value > self.high or (self.open_low and value == self.low):
-            low = f"{'above' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
-            high = f"at most {self.high:g}" if self.high < math.inf else ""
-            return f"{value!r} is out of bounds: it has to be {' and '.join(filter(None, (low, high)))}"
+            return f"{value!r} is out of bounds: it has to be {self.bounds}"
         return None
+
+    @property
+    def bounds(self) -> str:
+        """The values allowed: `above 0 and at most 1`, or a list of names."""
+        if self.choices:
+            return ", ".join(self.choices)
+        low = f"{'above' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
+        high = f"at most {self.high:g}" if self.high < math.inf else ""
+        return " and ".join(filter(None, (low, high)))
 
 
 KNOBS: Mapping[str, Knob] = MappingProxyType(
     {
-        "learning_rate": Knob(float, 2e-5, low=0, high=1, open_low=True),
-        "batch_size": Knob(int, 16, low=1, high=4096),
-        "epochs": Knob(int, 3, low=1, high=1000),
-        "adapter": Knob(str, "none", choices=("none", "lora")),
-        "freeze_depth": Knob(int, 0, low=0, high=1000),
-        "lora_rank": Knob(int, 8, low=1, high=1024),
-        "lora_alpha": Knob(int, 16, low=1, high=4096),
-        "lora_dropout": Knob(float, 0.0, low=0, high=0.9),
-        "optimizer": Knob(str, "adamw", choices=("adamw", "adam", "sgd", "adafactor")),
-        "momentum": Knob(float, 0.9, low=0, high=0.999),
-        "weight_decay": Knob(float, 0.01, low=0, high=1),
-        "l1": Knob(float, 0.0, low=0, high=1),
-        "warmup": Knob(float, 0.1, low=0, high=0.99),
-        "schedule": Knob(str, "linear", choices=("linear", "cosine", "constant", "wsd")),
-        "cooldown": Knob(float, 0.2, low=0, high=1, open_low=True),
-        "layer_decay": Knob(float, 1.0, low=0, high=1, open_low=True),
-        "max_grad_norm": Knob(float, 1.0, low=0),
-        "max_length": Knob(int, 128, low=2, high=8192),
-        "dropout": Knob(float, None, low=0, high=0.9, optional=True),
-        "micro_batch_size": Knob(int, None, low=1, high=4096, optional=True),
-        "loss": Knob(str, None, choices=("cross-entropy", "weighted", "focal", "mse", "huber"), optional=True),
-        "focal_gamma": Knob(float, 2.0, low=0, high=10),
-        "huber_delta": Knob(float, 1.0, low=0, open_low=True),
-        "label_smoothing": Knob(float, 0.0, low=0, high=0.9),
-        "pooling": Knob(str, None, choices=("first", "last", "mean"), optional=True),
-        "augmentation": Knob(str, "none", choices=("none", "delete", "swap", "mask", "synonym")),
-        "augmentation_rate": Knob(float, 0.1, low=0, high=0.9, open_low=True),
+        "learning_rate": Knob(float, 2e-5, low=0, high=1, open_low=True, about="peak learning rate"),
+        "batch_size": Knob(int, 16, low=1, high=4096, about="training samples per optimiser step"),
+        "epochs": Knob(int, 3, low=1, high=1000, about="passes over the data, the length of the schedule"),
+        "adapter": Knob(
+            str, "none", choices=("none", "lora"), about="train the model's own weights, or low-rank updates of them"
+        ),
+        "freeze_depth": Knob(
+            int, 0, low=0, high=1000, about="blocks that stay frozen, from the input; all of them with `all`"
+        ),
+        "lora_rank": Knob(int, 8, low=1, high=1024, about="rank of the updates"),
+        "lora_alpha": Knob(int, 16, low=1, high=4096, about="the updates count lora_alpha / lora_rank times"),
+        "lora_dropout": Knob(float, 0.0, low=0, high=0.9, about="dropout before the updates"),
+        "optimizer": Knob(str, "adamw", choices=("adamw", "adam", "sgd", "adafactor"), about="the optimiser"),
+        "momentum": Knob(float, 0.9, low=0, high=0.999, about="of SGD"),
+        "weight_decay": Knob(float, 0.01, low=0, high=1, about="L2 penalty on weights, not on biases and norms"),
+        "l1": Knob(float, 0.0, low=0, high=1, about="L1 penalty on the same weights"),
+        "warmup": Knob(float, 0.1, low=0, high=0.99, about="share of the horizon in which the learning rate rises"),
+        "schedule": Knob(
+            str,
+            "linear",
+            choices=("linear", "cosine", "constant", "wsd"),
+            about="of the learning rate after the warm-up; wsd is stable, then falls",
+        ),
+        "cooldown": Knob(
+            float, 0.2, low=0, high=1, open_low=True, about="share of the horizon in which wsd falls to 0"
+        ),
+        "layer_decay": Knob(
+            float,
+            1.0,
+            low=0,
+            high=1,
+            open_low=True,
+            about="factor on the learning rate from a block to the one before it",
+        ),
+        "max_grad_norm": Knob(float, 1.0, low=0, about="gradients are clipped to this norm; 0: never"),
+        "max_length": Knob(int, 128, low=2, high=8192, about="tokens after which a text is cut"),
+        "dropout": Knob(float, None, low=0, high=0.9, optional=True, about="dropout of the trained part"),
+        "micro_batch_size": Knob(
+            int,
+            None,
+            low=1,
+            high=4096,
+            optional=True,
+            about="samples whose gradients are computed at once and summed up; null: the whole batch",
+        ),
+        "loss": Knob(
+            str,
+            None,
+            choices=("cross-entropy", "weighted", "focal", "mse", "huber"),
+            optional=True,
+            about="the training loss; null: the task's own",
+        ),
+        "focal_gamma": Knob(float, 2.0, low=0, high=10, about="how much less what is certain counts"),
+        "huber_delta": Knob(float, 1.0, low=0, open_low=True, about="error above which the loss is linear"),
+        "label_smoothing": Knob(float, 0.0, low=0, high=0.9, about="probability spread evenly over all classes"),
+        "pooling": Knob(
+            str,
+            None,
+            choices=("first", "last", "mean"),
+            optional=True,
+            about="from tokens to one vector, where the model's config can select it",
+        ),
+        "augmentation": Knob(
+            str,
+            "none",
+            choices=("none", "delete", "swap", "mask", "synonym"),
+            about="what is done to words of the training texts, anew in every epoch",
+        ),
+        "augmentation_rate": Knob(
+            float, 0.1, low=0, high=0.9, open_low=True, about="probability of that for each word"
+        ),
     }
 )
 LARGEST_GRID = 100_000  # configurations that the grid sampler takes on

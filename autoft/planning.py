@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from autoft import data, tasks
 from autoft.assets import is_asset
 from autoft.errors import InputError, ResourceError, SpecError
+from autoft.records import CONDITIONS
 from autoft.space import ALL, KNOBS, Space, check_grid, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
 from autoft.spec.dimensions import parse_dimensions
@@ -227,15 +228,16 @@ def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple
                 there = describe(space.dimensions(model)[knob])
                 problems.append(f"{path}.{knob}: {value!r} lies outside the space of {model}: {there}")
         if not any(problem.startswith(path) for problem in problems) and space.params(point) is None:
-            problems += [
-                f"{path}.{knob}: has no effect beside the others; leave it out"
-                for knob in point
-                if space.params({key: value for key, value in point.items() if key != knob}) is not None
-            ]
+            idle = [knob for knob in point if knob in CONDITIONS and space.params(_without(point, knob)) is not None]
+            problems.append(f"{path}.{(idle or ['model'])[0]}: has no effect beside the others; leave it out")
         points.append(point)
     if problems:
         raise SpecError(*problems)
     return tuple(points)
+
+
+def _without(point: Mapping[str, Any], knob: str) -> dict[str, Any]:
+    return {key: value for key, value in point.items() if key != knob}
 
 
 def check_place(runs: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from autoft.records import Direction
 from autoft.report.labels import baseline_name, between, recipe, score
-from autoft.words import compact, format_duration, freeze, short_name
+from autoft.words import compact, format_duration, frozen, short_name
 
 SHOWN = 15  # rows of the leaderboard; report.json has them all
 
@@ -123,7 +123,7 @@ def _leaderboard(report: Mapping[str, Any]) -> str:
             compact(entry["params"]["learning_rate"]),
             str(entry["params"]["batch_size"]),
             str(entry["params"]["epochs"]),
-            freeze(entry["params"]["freeze_depth"], _blocks(report, entry["params"]["model"])),
+            frozen(entry["params"], _blocks(report, entry["params"]["model"])),
             score(entry["validation"]),
             entry["state"] + (f": {entry['reason']}" if entry["reason"] else ""),
             f"{entry['samples']:,}",
