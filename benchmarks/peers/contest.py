@@ -62,6 +62,13 @@ CONTESTANTS = {
         ),
         Contestant("hf-ray-asha", "hf_ray", "Trainer.hyperparameter_search with ray and ASHA, two trials at once"),
         Contestant(
+            "autoft-longer",
+            "autoft_search",
+            f"autoft, a quarter of {REFERENCE}'s wall clock instead of a number of configurations",
+            (("share", "0.25"),),
+            budgeted=True,
+        ),
+        Contestant(
             "autogluon-mm",
             "autogluon_multimodal",
             "AutoGluon-MultiModal: Bayesian search and ASHA on Ray Tune",

@@ -1,4 +1,4 @@
-"""Runs autoft through its Python API, with its defaults; the space is the benchmark's."""
+"""Runs autoft through its Python API, with its defaults; the space, and the number of trials or the time, are given."""
 
 from eventlog import read_job, read_rows
 
@@ -9,6 +9,8 @@ def main():
     import autoft
 
     space = job["space"]
+    share = float(job["options"].get("share", 0))
+    bound = {"budget": share * job["budget"]} if share else {"trials": job["trials"]}
     low, high = space["learning_rate"]
     result = autoft.search(
         task="text-classification",
@@ -16,7 +18,7 @@ def main():
         data=job["data"],
         models=list(job["models"].values()),
         metric="accuracy",
-        trials=job["trials"],
+        **bound,
         seed=job["seed"],
         space={
             "learning_rate": {"low": low, "high": high, "log": True},
