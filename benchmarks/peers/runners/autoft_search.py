@@ -1,4 +1,4 @@
-"""Runs autoft through its Python API, with its defaults; the space is the benchmark's."""
+"""Runs autoft through its Python API, with its defaults; the space, and the number of trials or the time, are given."""
 
 from eventlog import read_job, read_rows
 
