@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ Observer = Callable[[Snapshot], None]
 MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
 REFRESH = 0.25  # seconds between two snapshots for whoever watches
 NOTE_TIME = 5.0  # seconds between two notes of the time spent, for a search that gets killed
+DONE = "done"
+STOPPING = "stopping; Ctrl-C again stops at once"
 UNPUBLISHED = "MLflow does not know of it yet"
 
 
@@ -67,6 +70,7 @@ class Session:
         self._told = self._noted = 0.0
         self._probed: list[Probed] = []
         self._notes: list[str] = []
+        self._stopping = False
 
     def run(self) -> dict[str, Any]:
         """Trains what is left to train, picks the winner, hands it over.
@@ -84,18 +88,19 @@ class Session:
         mirror = Mirror(self._ledger.search, target, self._ledger.records, blocks=blocks)
         mirror.start()
         try:
-            with graceful() as stop:
+            with graceful(self._acknowledge) as stop:
                 self._search(stop)
                 self._tell("scoring the winner")
                 report = self._finish(stop)
                 stop.check()
                 self._tell("handing over to MLflow")
-                report = self._publish(mirror, report)
+                report = self._publish(mirror, report, stop)
                 shutil.rmtree(self.folder / CACHE, ignore_errors=True)  # large, and quickly made anew
-                self._tell("done")
+                self._tell(DONE)
                 return report
-        except (KeyboardInterrupt, Interrupted):
-            mirror.stop("KILLED")
+        except (KeyboardInterrupt, Interrupted) as error:
+            with suppress(KeyboardInterrupt):  # who presses it a third time waits for nothing
+                mirror.stop("KILLED", timeout=10.0 if isinstance(error, Interrupted) else 2.0)
             raise Interrupted(f"stopped; nothing is lost. Go on with: {resume_command(self.folder)}") from None
         except Exception:
             mirror.stop("FAILED")
@@ -114,6 +119,11 @@ class Session:
         """Seconds left of the budget, never below 5; plenty where there is none."""
         return 60.0 if self._budget is None else max(5.0, self._began + self._budget - time.monotonic())
 
+    def _acknowledge(self) -> None:
+        self._stopping = True
+        self._noted = time.monotonic()  # from this thread the ledger is only read
+        self._tell(STOPPING)
+
     def _tell(self, phase: str, running: Mapping[int, int] | None = None) -> None:
         now = time.monotonic()
         if running is not None and now - self._told < REFRESH:
@@ -127,7 +137,7 @@ class Session:
         self._observer(
             Snapshot(
                 name=self._ledger.search.name,
-                phase=phase,
+                phase=STOPPING if self._stopping and phase != DONE else phase,
                 metric=self._ledger.search.metric,
                 direction=self._ledger.search.direction,
                 trials=trials,
@@ -320,7 +330,7 @@ class Session:
         found = load_latest(checkpoints(self.folder, trial.number))
         return best is not None and found is not None and best.samples in {r["samples"] for r in found.state["reports"]}
 
-    def _publish(self, mirror: Mirror, report: dict[str, Any]) -> dict[str, Any]:
+    def _publish(self, mirror: Mirror, report: dict[str, Any], stop: Stop) -> dict[str, Any]:
         """Hands the winner to MLflow; where MLflow is down the search is no less done."""
         tracking = self.plan.spec.tracking
         report = {**report, "seconds": self._elapsed}
@@ -341,6 +351,7 @@ class Session:
                 pipeline=self.plan.task.pipeline,
                 artifacts=files,
                 timeout=min(60.0, self._left),
+                check=stop.check,
             )
         except TrackingError as error:
             report["mlflow"] = known

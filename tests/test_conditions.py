@@ -44,7 +44,8 @@ def search(space, sampler, trials, worth, seed=1):
         value = worth(config)
         distributions = space.distributions(model, params)
         assert distributions.keys() == params.keys()
-        history.append(observation(params, distributions, {10: value}, value, optuna.trial.TrialState.COMPLETE))
+        state = optuna.trial.TrialState.COMPLETE
+        history.append(observation(number, params, distributions, values={10: value}, best=value, state=state))
         found.append((config, params, value))
     return found
 
@@ -178,9 +179,8 @@ def test_a_gaussian_process_learns_from_paused_trials_too():
     for number in range(12):
         model, params = draw(space, [], Direction.MAXIMIZE, sampler="random", seed=0, number=number)
         value = -abs(math.log10(params["learning_rate"]) + 3)
-        history.append(
-            observation(params, space.distributions(model, params), {10: value}, None, optuna.trial.TrialState.RUNNING)
-        )
+        state, distributions = optuna.trial.TrialState.RUNNING, space.distributions(model, params)
+        history.append(observation(number, params, distributions, values={10: value}, best=None, state=state))
     rates = [
         draw(space, history, Direction.MAXIMIZE, sampler="gp", seed=seed, number=12)[1]["learning_rate"]
         for seed in range(4)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -213,6 +215,28 @@ def test_a_search_that_is_stopped_goes_on(tmp_path, tiny_bert, tiny_data, how):
     assert sorted(numbers) == list(range(10))
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_search_that_is_stopped_while_mlflow_hangs_says_so_and_ends(searched, tmp_path, times):
+    shutil.copytree(searched.folder, tmp_path / "runs" / "demo")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes the connection and never says a word
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "autoft", "resume", "demo", "--runs", str(tmp_path / "runs")]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+        ) as driver:  # fmt: skip
+            said = []
+            for line in driver.stdout:
+                said.append(line.rstrip())
+                if "handing over" in line or ("stopping" in line and times == 2):
+                    os.kill(driver.pid, signal.SIGINT)
+        output = "\n".join(said)
+        assert driver.returncode == 130, output
+        assert "stopping; Ctrl-C again stops at once" in said[-2], output
+        assert said[-1].startswith("stopped; nothing is lost. Go on with: autoft resume demo")
+
+
 def wait_for_reports(path, count, process):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -230,8 +254,6 @@ def wait_for_reports(path, count, process):
 
 
 def test_predict_opens_a_model_folder_wherever_it_lies(searched, tmp_path, capsys):
-    import shutil
-
     from autoft.cli import app as cli
 
     shutil.copytree(searched.model_dir, tmp_path / "copied")

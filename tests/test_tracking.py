@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, tiny_classifier
 
 from autoft import tracking
-from autoft.errors import SpecError, TrackingError
+from autoft.errors import Interrupted, SpecError, TrackingError
 from autoft.records import SearchRecord, TrialRecord, TrialState
 from autoft.tracking import Mirror, Target, description, projection
 from autoft.tracking import mirror as mirror_module
@@ -401,6 +402,47 @@ def test_the_end_comes_back_in_time_from_a_server_that_hangs_and_leaves_no_threa
         assert thread.is_alive()  # inside its request
     thread.join(PATIENCE)  # which ends with the server
     assert not thread.is_alive()
+
+
+@pytest.mark.faults
+def test_who_waits_for_a_server_that_hangs_may_stop_waiting() -> None:
+    asked = []
+
+    def check() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise Interrupted("stopped by the user")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        mirror = Mirror(a_search(), Target(uri, "autoft"), Ledger(a_trial(0)))
+        with pytest.raises(Interrupted):
+            mirror.finish(a_report(a_search()), None, None, "text-classification", timeout=PATIENCE, check=check)
+        assert not mirror.stop("KILLED", timeout=0.1)
+
+
+def test_publishing_that_is_stopped_is_killed_and_completed_later(store, tmp_path) -> None:
+    model, ledger, steps = tiny_classifier(tmp_path / "model"), Ledger(a_trial(0)), 0
+    while True:
+        left = steps = steps + 1
+
+        def check() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0 and threading.current_thread() is threading.main_thread():
+                raise Interrupted("stopped by the user")
+
+        mirror = store.mirror(ledger)
+        mirror.start()
+        try:
+            published = mirror.finish(a_report(a_search()), model, "reviews", "text-classification", check=check)
+            break
+        except Interrupted:
+            assert mirror.stop("KILLED", timeout=PATIENCE)
+            assert store.parent().info.status == "KILLED"
+    assert steps > 3, "before the model, its version and the files, at least"
+    assert published.model_version == "1" and store.parent().info.status == "FINISHED"
+    assert len(logged_models(store)) == 1
 
 
 def test_the_end_stops_the_thread_whether_or_not_it_went_well(store, tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -100,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _say(f"error: {_first_line(error)}; the details are in {_keep(details)}")
             _say("set AUTOFT_DEBUG=1 to see them here")
         sys.exit(1)
+    finally:
+        if arguments is None:  # the process ends here; a Ctrl-C from now on would only make its libraries complain
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _debug() -> bool:

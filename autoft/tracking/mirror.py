@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft.errors import TrackingError
+from autoft.errors import Interrupted, TrackingError
 from autoft.records import SearchRecord, TrialRecord
 from autoft.tracking import description, projection, replaced
 from autoft.tracking.target import Target, connect, explain
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from autoft.tracking.publish import Published
     from autoft.tracking.runs import Runs
 
+_HEARTBEAT = 0.25  # seconds between two looks at whether the caller still wants to wait
 _LONGEST_WAIT = 60.0  # seconds between two tries while MLflow is away
 
 
@@ -127,6 +128,7 @@ class Mirror:
         artifacts: Callable[[Published], Iterable[Path]] = lambda _: (),
         status: str = "FINISHED",
         timeout: float = 60.0,
+        check: Callable[[], None] = lambda: None,
     ) -> Published:
         """Bring MLflow up to date, publish the result on the parent run, and end the thread.
 
@@ -142,6 +144,8 @@ class Mirror:
             status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
             timeout: Seconds that MLflow may take to answer and to be brought up to date. What follows once it
                 has answered, the model above all, may take as long as it needs.
+            check: Called between two steps, and while MLflow is waited for; what it raises ends the publishing, and
+                leaves the thread for `stop`.
 
         Returns:
             Where everything is.
@@ -154,7 +158,7 @@ class Mirror:
         self._live = False
         deadline = time.monotonic() + timeout
         # A call to an MLflow that is down can take minutes, whatever it is told, so the thread makes the first one.
-        ticket = self._look(timeout)
+        ticket = self._look(timeout, check)
         if self._reached < ticket or not self._pass_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             self.problem = self.problem or self._silence
             self.stop(timeout=0)
@@ -172,6 +176,7 @@ class Mirror:
                 model_name=model_name,
                 pipeline=pipeline,
                 artifacts=artifacts,
+                check=check,
             )
             usage = ""
             if report.get("winner"):
@@ -181,27 +186,33 @@ class Mirror:
             runs.set_status(runs.parent, status, _end(records, self._search))
             self._finished = True
             self.problem = explain(self._refused, self._target) if self._refused else None
+        except Interrupted:
+            raise
         except Exception as error:
             self._runs = None
             self.problem = explain(error, self._target)
+            self.stop(timeout=0)
             raise TrackingError(self.problem) from error
         finally:
             self._pass_lock.release()
-            self.stop(timeout=0)
+        self.stop(timeout=0)
         return published
 
     @property
     def _silence(self) -> str:
         return f"MLflow at {self._target.public_uri} has not answered yet"
 
-    def _look(self, timeout: float) -> int:
+    def _look(self, timeout: float, check: Callable[[], None] = lambda: None) -> int:
         """Have the thread make a pass over what the ledger holds now; the pass's ticket, after `timeout` at most."""
         self._ensure_thread()
         with self._state:
             self._asked += 1
             ticket = self._asked
             self._state.notify_all()
-            self._state.wait_for(lambda: self._tried >= ticket, timeout)
+            deadline = time.monotonic() + timeout
+            while self._tried < ticket and (left := deadline - time.monotonic()) > 0:
+                self._state.wait(min(_HEARTBEAT, left))
+                check()
         return ticket
 
     def _ensure_thread(self) -> None:

@@ -65,6 +65,7 @@ def publish(
     model_name: str | None,
     pipeline: str,
     artifacts: Callable[[Published], Iterable[Path]],
+    check: Callable[[], None] = lambda: None,
 ) -> Published:
     """Publish the result of a search on its parent run; see `Mirror.finish`."""
     client = runs.client
@@ -76,6 +77,7 @@ def publish(
         runs.set_parent({"autoft.winner": str(number)}, _scores(report, record, search))
     registered = None
     if model_dir is not None:
+        check()
         content = _digest(model_dir)
         model_id = _log_model(
             runs,
@@ -84,6 +86,7 @@ def publish(
             params=projection.params(record) if record else {},
             tags={projection.SEARCH: search.id, _CONTENT: content},
         )
+        check()
         if model_name:
             registered = _register(
                 runs,
@@ -102,6 +105,7 @@ def publish(
         model_name=model_name if registered else None,
         model_version=registered,
     )
+    check()
     for path in artifacts(published):
         client.log_artifact(runs.parent.run_id, str(path))
     return published
