@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
-from autoft.training import checkpoint, dataset, evaluation, models, optim, products, rng, weights
+from autoft.training import checkpoint, dataset, evaluation, memory, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.feeding import Feed
 from autoft.training.freezing import freeze, set_train_mode
@@ -47,6 +47,7 @@ class FineTune:
 
     def __init__(self, job: Job, config: TrialConfig) -> None:
         models.quiet()
+        memory.keep()
         self._job, self._config = job, config
         cuda = torch.cuda.is_available()
         self._accelerator = Accelerator(mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
