@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autoft.records import Direction, Report, SearchRecord, TrialConfig
-from autoft.space import Space, resolve
+from autoft.space import PLAIN_RECIPE, Space, resolve
 from autoft.spec import parse
 from autoft.study.core import Core, Decision
 from autoft.study.halving import Halving
@@ -147,7 +147,7 @@ def search(
     pause: float = 0.0,
     path: Path | None = None,
 ) -> Outcome:
-    """Drives a real core through the world.
+    """Drives a real core through the world, from the plain recipe on, as a search does.
 
     Args:
         world: What the trials would measure, and what they would cost.
@@ -165,7 +165,10 @@ def search(
     ledger = Ledger.create(path, record)
     halving = Halving(rungs, eta, places=max(8, workers))
     outcome, clock = Outcome(), _Stopwatch()
-    core = clock(Core, ledger, world.space, halving, sampler=sampler, seed=seed, workers=workers, trials=trials)
+    core = clock(
+        Core, ledger, world.space, halving,
+        sampler=sampler, seed=seed, workers=workers, trials=trials, start=(PLAIN_RECIPE,),
+    )  # fmt: skip
     events: list[tuple[float, int, int]] = []  # when a trial reaches a milestone, its number, the milestone
     seen: dict[int, int] = {}
     spent: dict[int, float] = {}

@@ -36,7 +36,7 @@ _CONFIG, _REASON, _STARTED, _FINISHED, _REPORT = "config", "reason", "started", 
 _SEARCH, _SPENT, _PROBES = "search", "spent", "probes"
 # What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100: the best, and the
 # latest. TPE takes the best tenth of what it sees as good, so all of the best are among the good.
-BEST, LATEST = 12, 108
+BEST, LATEST = 10, 82
 
 
 class Ledger:

@@ -57,13 +57,13 @@ def draw(
     if sampler == "grid":
         order = np.random.default_rng(seed).permutation(len(space.grid))
         return space.grid[order[(number + attempt) % len(order)]]
-    known: Sequence[FrozenTrial] = ()
-    if sampler in ("tpe", "gp"):  # chance and a sequence learn nothing, and CMA-ES has to have drawn them itself
-        known = history if sampler == "tpe" else [_finished(trial) for trial in history]
     entropy = (seed,) if sampler in ("qmc", "cmaes") else (seed, number, attempt)
     drawing = _sampler(sampler, entropy, space, number + attempt * _LEAP)
+    known = history if sampler == "tpe" else ()
     study = optuna.create_study(storage=_Remembering(known), direction=direction.value, sampler=drawing)
-    if sampler == "cmaes":
+    if sampler == "gp":  # which wants them numbered from 0
+        study.add_trials([_finished(trial) for trial in history])
+    elif sampler == "cmaes":  # which has to have drawn them itself
         _replay(study, history)
     trial = study.ask()
     model = trial.suggest_categorical("model", space.models) if len(space.models) > 1 else space.models[0]
@@ -186,14 +186,12 @@ def _finished(trial: FrozenTrial) -> FrozenTrial:
     """A pruned or paused trial as a complete one with its last value: all that a Gaussian process looks at."""
     if trial.state is not TrialState.PRUNED or not trial.intermediate_values:
         return trial
-    finished = optuna.trial.create_trial(
+    return optuna.trial.create_trial(
         state=TrialState.COMPLETE,
         params=trial.params,
         distributions=trial.distributions,
         value=trial.intermediate_values[max(trial.intermediate_values)],
     )
-    finished.number = trial.number
-    return finished
 
 
 def _replay(study: optuna.Study, history: Sequence[FrozenTrial]) -> None:
