@@ -182,7 +182,11 @@ def draw(figure: Figure, runs: Sequence[Run]) -> None:
     panels[0].set_ylabel("best accuracy on validation so far")
     handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}
     figure.legend(
-        [handles[name] for name in names], names, loc="outside lower center", ncols=min(4, len(names)), frameon=False
+        [handles[name] for name in names],
+        names,
+        loc="outside lower center",
+        ncols=min(3 * len(panels), len(names)),
+        frameon=False,
     )
 
 

@@ -75,15 +75,34 @@ class Noting(TrainerCallback):
         self._log.evaluation(self._trial(), metrics["eval_accuracy"], epoch=state.epoch)
 
 
-def checkpoint(job, run):
-    """The last checkpoint of a trial: what the objective that was kept for it belongs to."""
-    found = (Path(job["folder"]) / "trainer" / f"run-{run}").glob("checkpoint-*")
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]))
-
-
 def load(job, run):
-    """The model of a trial, for `hyperparameter_search` gives back its parameters only."""
-    return AutoModelForSequenceClassification.from_pretrained(checkpoint(job, run))
+    """The model of a trial, for `hyperparameter_search` gives back its parameters only.
+
+    `Trainer` leaves a checkpoint at a trial's end with its defaults: the weights that the value which was kept for the
+    trial belongs to. A trial that was stopped before has none; the model is None then.
+    """
+    found = (Path(job["folder"]) / "trainer" / f"run-{run}").glob("checkpoint-*")
+    last = max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return last and AutoModelForSequenceClassification.from_pretrained(last)
+
+
+def train(job, parts, tokenizer, chosen):
+    """The model of a configuration, trained once more."""
+    settings = TrainingArguments(
+        output_dir=f"{job['folder']}/winner",
+        seed=job["seed"],
+        learning_rate=chosen["learning_rate"],
+        per_device_train_batch_size=chosen["batch_size"],
+        num_train_epochs=chosen["epochs"],
+    )
+    trainer = Trainer(
+        model_init=lambda: build(job, chosen["model"], chosen["freeze_depth"]),
+        args=settings,
+        train_dataset=parts["train"],
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    return trainer.model
 
 
 def predictions(job, model, tokenizer, rows):

@@ -1,10 +1,12 @@
 """Runs `Trainer.hyperparameter_search(backend="ray")` with ASHA, a core to each of two trials."""
 
+import time
+
 from eventlog import read_job
 
 
 def main():
-    """Searches; the winner's model is its last checkpoint, which `Trainer` leaves with its defaults."""
+    """Searches; the winner's model is its last checkpoint, where it was trained to its end."""
     job, log = read_job()
     import hf_common
     import numpy as np
@@ -55,11 +57,16 @@ def main():
         storage_path=f"{job['folder']}/ray",
         name="peers",
     )
-    model = hf_common.load(job, best.run_id)
-    log.ready()
     chosen = dict(best.hyperparameters)
     chosen["batch_size"] = chosen.pop("per_device_train_batch_size")
     chosen["epochs"] = chosen.pop("num_train_epochs")
+    model = hf_common.load(job, best.run_id)
+    if model is None:
+        log.remark("ASHA stopped the trial that it then named the best, so that its model had to be trained anew")
+        began = time.time()
+        model = hf_common.train(job, parts, tokenizer, chosen)
+        log.write("retrain", seconds=time.time() - began)
+    log.ready()
     log.winner({**chosen, "trial": best.run_id}, best.objective)
     log.predictions(hf_common.predictions(job, model, tokenizer, parts["test"]))
     log.versions("torch", "transformers", "ray", "datasets")
