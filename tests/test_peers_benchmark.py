@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import figures, report, runs
-from benchmarks.peers.contest import CONTESTANTS, DATA_SETS, LONG, OURS, REFERENCE, order
+from benchmarks.peers.contest import CONTESTANTS, DATA_SETS, LONGER, OURS, REFERENCE, order
 from benchmarks.peers.environments import requirements
 from benchmarks.peers.running import NoResultError, digest
 
@@ -206,7 +206,7 @@ def test_figures_without_a_run_write_nothing(tmp_path):
 def test_the_search_that_goes_on_is_the_one_whose_time_to_reach_counts():
     reference = made_up(contestant=REFERENCE, wall=100.0, evaluations=((90.0, 0, 0.9),))
     short = made_up(contestant=OURS, wall=10.0, evaluations=((5.0, 0, 0.8),))
-    longer = made_up(contestant=LONG, wall=25.0, evaluations=((5.0, 0, 0.8), (20.0, 1, 0.95)))
+    longer = made_up(contestant=LONGER, wall=25.0, evaluations=((5.0, 0, 0.8), (20.0, 1, 0.95)))
     assert figures.per_run([reference, short])["reach_share"] == [pytest.approx(1.1)]
     assert figures.per_run([reference, short, longer])["reach_share"] == [pytest.approx(0.2)]
     assert figures.per_run([reference, short, longer])["wall_ratio"] == [pytest.approx(10.0)]

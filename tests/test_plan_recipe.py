@@ -14,6 +14,7 @@ from autoft.spec import parse
 from autoft.study.core import Core
 from autoft.study.ledger import Ledger
 from autoft.study.policies import policy
+from autoft.study.starting import starting_points
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def test_a_plan_names_every_dimension_without_effect_at_once(plan_of):
 def test_a_default_dimension_gives_way(plan_of):
     plan = plan_of({"adapter": "lora", "lora_rank": [4, 8]})
     assert "freeze_depth" not in plan.spec.space
-    assert plan.start == ()  # the plain recipe freezes and trains weights; here only updates are trained
+    points = starting_points(plan.space, plan.space.models, {model.ref: model.blocks for model in plan.models})
+    # The plain recipe freezes and trains weights; here only updates are trained.
+    assert points and all(point["lora_rank"] in (4, 8) for point in map(plan.space.params, points))
     # The spec that a search stores means the same once more.
     again = parse(plan.spec.dump())
     assert again.space == plan.spec.space

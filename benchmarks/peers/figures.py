@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.peers.contest import LONG, OURS, REFERENCE
+from benchmarks.peers.contest import LONGER, OURS, REFERENCE
 from benchmarks.peers.runs import Run, by_cell
 
 RESAMPLES = 10_000
@@ -75,7 +75,7 @@ def per_run(runs: Sequence[Run]) -> dict[str, list[float]]:
     for ours, reference in compared:
         found.setdefault("wall_ratio", []).append(reference.wall / ours.wall)
     # The search of as many configurations as the reference's ends early; the one with a budget goes on.
-    longer = {(ours.data_set, ours.seed): ours for ours, _ in pairs(runs, LONG, REFERENCE)}
+    longer = {(ours.data_set, ours.seed): ours for ours, _ in pairs(runs, LONGER, REFERENCE)}
     for ours, reference in compared:
         share = reach_share(longer.get((ours.data_set, ours.seed), ours), reference)
         found.setdefault("reach_share", []).append(share)

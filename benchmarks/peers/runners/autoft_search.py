@@ -9,16 +9,16 @@ def main():
     import autoft
 
     space = job["space"]
+    share = float(job["options"].get("share", 0))
+    bound = {"budget": share * job["budget"]} if share else {"trials": job["trials"]}
     low, high = space["learning_rate"]
-    share = float(job["options"].get("share", 1))
-    bounds = {"budget": job["budget"] * share} if job["budget"] else {"trials": job["trials"]}
     result = autoft.search(
         task="text-classification",
         name="peers",
         data=job["data"],
         models=list(job["models"].values()),
         metric="accuracy",
-        **bounds,
+        **bound,
         seed=job["seed"],
         space={
             "learning_rate": {"low": low, "high": high, "log": True},
