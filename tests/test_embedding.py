@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from autoft.training import embedding
+from autoft.records import TrialConfig
+from autoft.training import embedding, optim
 
 VOCABULARY, WIDTH, PADDING = 5_000, 8, 0
 
@@ -24,9 +25,10 @@ class Model(nn.Module):
         return self.out(self.words(tokens) + self.places(torch.arange(tokens.shape[1])))
 
 
-def trained(model, steps=6, per_step=1):
+def trained(model, steps=6, per_step=1, optimizer="adamw"):
     generator = torch.Generator().manual_seed(1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    config = TrialConfig("any", 0.1, 8, 1, optimizer=optimizer)
+    optimizer = optim._optimizer([{"params": list(model.parameters()), "weight_decay": 0.1}], config, fused=True)
     gradients = []
     for _ in range(steps):
         for _ in range(per_step):
@@ -39,15 +41,18 @@ def trained(model, steps=6, per_step=1):
     return gradients
 
 
-@pytest.mark.parametrize("per_step", [1, 3])
-def test_every_gradient_is_what_it_would_be(per_step):
+@pytest.mark.parametrize(
+    ("per_step", "optimizer"), [(1, "adamw"), (3, "adamw"), (1, "adam"), (1, "sgd"), (1, "adafactor")]
+)
+def test_every_gradient_is_what_it_would_be(per_step, optimizer):
     torch.manual_seed(0)
     plain = Model()
     kept = copy.deepcopy(plain)
     embedding.keep_gradients(kept)
     assert type(kept.words) is embedding.Embedding
     assert type(kept.places) is nn.Embedding
-    for found, wanted in zip(trained(kept, per_step=per_step), trained(plain, per_step=per_step), strict=True):
+    gradients = (trained(model, per_step=per_step, optimizer=optimizer) for model in (kept, plain))
+    for found, wanted in zip(*gradients, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-9)
         assert wanted[PADDING].abs().sum() == 0 < wanted.abs().sum()
     for found, wanted in zip(kept.parameters(), plain.parameters(), strict=True):

@@ -155,3 +155,28 @@ def test_at_the_last_call_a_trial_of_each_bracket_comes_to_its_end(eta):
         train(trial)
     ended = {hyperband.bracket(trial) for trial in at if at[trial] == len(RUNGS)}
     assert ended == {hyperband.bracket(trial) for trial in at}
+
+
+def test_a_worker_to_spare_goes_on_with_the_best_of_the_bracket_that_stops_the_most():
+    hyperband = Hyperband(RUNGS, eta=3)
+    first = [trial for trial in range(40) if hyperband.bracket(trial) == 0][:3]
+    second = next(trial for trial in range(40) if hyperband.bracket(trial) == 1)
+    assert hyperband.runner_up() is None
+    for trial, gain in zip(first, (0.5, 0.9, 0.7), strict=True):
+        hyperband.record(trial, 10, (gain,), spare=True)  # they send nobody on
+    assert hyperband.promotable() is None
+    assert hyperband.runner_up() == first[1]
+    assert [hyperband.leads(trial) for trial in first] == [False, True, False]
+    hyperband.record(second, 30, (0.1,))
+    assert hyperband.leads(second)  # of its own bracket
+    for trial in first:
+        hyperband.leave(trial)
+    assert hyperband.runner_up() == second
+
+
+def test_the_median_rule_has_nobody_for_a_worker_to_spare():
+    median = Median(RUNGS, grace=1)
+    for trial, gain in enumerate((0.1, 0.9, 0.5, 0.2)):
+        median.record(trial, 10, (gain,))
+    assert median.runner_up() is None
+    assert [median.leads(trial) for trial in range(4)] == [True, True, True, False]
