@@ -196,7 +196,8 @@ def test_a_report_without_time_of_its_own_is_no_work():
 def test_overhead_and_cost(tmp_path, recorded, small_space):
     """A real search and a real fine-tune, in processes of their own."""
     model, few = material.TINY, {"source": "asset:tweets", "limit": 300}
-    run = overhead.search(tmp_path, models=[model], data=few, trials=4, seed=1, workers=2)
+    # One worker: whether two of them ever work at once is up to the machine when a search is over in seconds.
+    run = overhead.search(tmp_path, models=[model], data=few, trials=4, seed=1, workers=1)
     assert run["trials"] == 4 and run["reports"] == len(run["busy"]) > 3
     assert run["start_up"] > 0 and run["seconds"] > max(end for _, end in run["busy"])
     job = material.job(material.planned(few, (model,)), tmp_path / "data", validation=16)
