@@ -6,14 +6,15 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import InputError, SpecError
 from autoft.records import SearchRecord, Snapshot, TrialRecord
-from autoft.spec import RUNS, SearchSpec, parse, read_yaml
+from autoft.spec import RUNS, Draft, SearchSpec, parse_draft, read_yaml
 from autoft.words import nearest, parse_duration, public_uri, resume_command
 
 if TYPE_CHECKING:
@@ -91,44 +92,86 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
     Raises:
         SpecError: One line for each problem.
     """
+    draft = _draft(path, options)
+    if draft.problems or draft.spec is None:
+        raise SpecError(*draft.problems)
+    return draft.spec
+
+
+def sound_spec(path: str | Path | None = None, *, runs: str | Path = RUNS, **options: Any) -> SearchSpec:
+    """As `make_spec`; where the spec is wrong, what else is wrong with the search is told with it.
+
+    Raises:
+        InputError: One line for each problem, of the spec, its data, its models and its folder.
+    """
+    from autoft import tasks
+
+    draft = _draft(path, options)
+    if draft.spec is not None and not draft.problems:
+        with suppress(SpecError):  # which is told with the rest
+            tasks.get(draft.spec.task)
+            return draft.spec
+    from autoft.mistakes import further
+
+    raise InputError(*dict.fromkeys([*draft.problems, *further(draft, Path(runs))]))
+
+
+def _draft(path: str | Path | None, options: Mapping[str, Any]) -> Draft:
+    raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
+    problems: list[str] = []
+    options = dict(options)
     if "task" in options and not isinstance(options["task"], str):
         from autoft import tasks
 
         options["task"] = tasks.reference(options["task"])
-    raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
-    problems: list[str] = []
     source = options.pop("data", None)
     if source is not None:
-        raw["data"] = dict(source) if isinstance(source, Mapping) else {**_section(raw, "data"), "source": str(source)}
+        raw["data"] = (
+            dict(source) if isinstance(source, Mapping) else {**_section(raw, "data", problems), "source": str(source)}
+        )
         for given in ("train", "validation", "test") if not isinstance(source, Mapping) else ():
             raw["data"].pop(given, None)
     for key, value in options.items():
         if key == "tracking_uri":
-            raw["tracking"] = {**_section(raw, "tracking"), "uri": value}
+            raw["tracking"] = {**_section(raw, "tracking", problems), "uri": value}
         elif key in _MAPPINGS:
             raw[key] = _merged(key, raw.get(key), value, problems, depth=2 if key == "per_model" else 1)
+            if raw[key] is None:
+                del raw[key]
         elif key not in _OPTIONS:
             problems.append(f"{key}: unknown option{nearest(key, [*_OPTIONS, *_MAPPINGS, 'data', 'tracking_uri'])}")
         elif section := _OPTIONS[key]:
-            raw[section[0]] = {**_section(raw, section[0]), key: value}
+            raw[section[0]] = {**_section(raw, section[0], problems), key: value}
         else:
             if key == "models" and isinstance(raw.get("space"), Mapping):
                 raw["space"] = {knob: what for knob, what in raw["space"].items() if knob != "model"}
             raw[key] = value
-    if problems:
-        raise SpecError(*problems)
-    return parse(raw)
+    draft = parse_draft(raw)
+    return replace(draft, problems=tuple(dict.fromkeys([*problems, *draft.problems])))
 
 
-def check(spec: SearchSpec | str | Path, runs: str | Path = RUNS) -> Plan:
+def check(spec: SearchSpec | str | Path | None = None, runs: str | Path = RUNS, **options: Any) -> Plan:
     """What a search would do, with everything checked that can be checked before it.
+
+    Args:
+        spec: As `search` takes it.
+        runs: Folder of the searches.
+        options: See `make_spec`.
 
     Raises:
         InputError: One line for each problem.
     """
     from autoft.planning import plan
 
-    return plan(spec if isinstance(spec, SearchSpec) else make_spec(spec), Path(runs))
+    return plan(_made(spec, runs, options), Path(runs))
+
+
+def _made(spec: SearchSpec | str | Path | None, runs: str | Path, options: Mapping[str, Any]) -> SearchSpec:
+    if not isinstance(spec, SearchSpec):
+        return sound_spec(spec, runs=runs, **options)
+    if options:
+        raise SpecError(f"{next(iter(options))}: this spec is made already; give options or a spec, not both")
+    return spec
 
 
 def search(
@@ -157,9 +200,7 @@ def search(
     from autoft.session import Session
 
     began = time.monotonic()
-    if isinstance(spec, SearchSpec) and options:
-        raise SpecError(f"{next(iter(options))}: this spec is made already; give options or a spec, not both")
-    made = spec if isinstance(spec, SearchSpec) else make_spec(spec, **options)
+    made = _made(spec, runs, options)
     watch = observer or _ignore
     folder, planned = prepare(made, Path(runs), replace=replace)
     Session(folder, planned, watch, began, made.search.budget).run()
@@ -275,15 +316,16 @@ def folder_of(name: str | Path, runs: str | Path = RUNS) -> Path:
     return Path(name)
 
 
-def _section(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _section(raw: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
     value = raw.get(name)
     if isinstance(value, Mapping):
         return dict(value)
     if value is None:
         return {}
-    if name != "data":
-        raise SpecError(f"{name}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
-    return {"source": value}
+    if name == "data":
+        return {"source": value}
+    problems.append(f"{name}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
+    return {}
 
 
 def _merged(path: str, old: Any, new: Any, problems: list[str], *, depth: int) -> Any:
@@ -293,7 +335,7 @@ def _merged(path: str, old: Any, new: Any, problems: list[str], *, depth: int) -
     for value in (new, {} if old is None else old):
         if not isinstance(value, Mapping):
             problems.append(f"{path}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
-            return old
+            return next((mapping for mapping in (new, old) if isinstance(mapping, Mapping)), None)
     laid = dict(old or {})
     for key, value in new.items():
         laid[key] = _merged(f"{path}.{key}", laid.get(key), value, problems, depth=depth - 1)

@@ -91,8 +91,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     task = tasks.get(spec.task)
     spec = _filled(_absolute(spec), task)
     problems: list[str] = []
-    if spec.metric not in task.metrics:
-        problems.append(f"metric: {task.name} has no metric {spec.metric!r}{nearest(str(spec.metric), task.metrics)}")
+    problems += check_metric(spec.metric, task)
     refs = spec.models or ()
     problems += [
         f"per_model.{model}: not among the models{nearest(model, refs)}"
@@ -100,7 +99,7 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         if model not in refs
     ]
     _collect(problems, lambda: check_place(runs))
-    workers = _collect(problems, lambda: _workers(spec.resources))
+    workers = _collect(problems, lambda: workers_here(spec.resources))
     models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
     rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
@@ -173,7 +172,19 @@ def _obeyed(task: Task) -> tuple[str, ...]:
     return tuple(knob for knob in task.knobs if not (task.windows and knob.startswith("augmentation")))
 
 
-def _workers(resources: Resources) -> int:
+def check_metric(metric: str | None, task: Task) -> list[str]:
+    """A line where the task has no such metric; None is its own."""
+    if metric is None or metric in task.metrics:
+        return []
+    return [f"metric: {task.name} has no metric {metric!r}{nearest(metric, task.metrics)}"]
+
+
+def workers_here(resources: Resources) -> int:
+    """Trials at once, as far as can be told before Ray runs.
+
+    Raises:
+        ResourceError: More is asked for than there is.
+    """
     if resources.address is None:
         return local_workers(resources, gpus() if resources.gpus_per_trial else 0)
     reachable(resources.address)

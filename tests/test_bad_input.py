@@ -1,6 +1,7 @@
 """Everything that a user may get wrong: a clear line each, exit 2, and nothing written."""
 
 import errno
+import itertools
 import os
 import shutil
 from collections import namedtuple
@@ -158,6 +159,72 @@ def test_several_problems_are_said_at_once(here, capsys):
     code, said = search(capsys, *GOOD, "--metric", "acuracy", "--text", "txt", "--workers", "4096")
     assert code == 2
     assert len(said.strip().splitlines()) == 3
+
+
+# What may be wrong, and what its line says.
+FAULTS = {
+    "space": (["--set", "space.learning_rte=1"], "space.learning_rte: unknown key"),
+    "a range": (["--set", "space.epochs={low: 3, high: 1}"], "space.epochs: "),
+    "model": (["--model", "./none"], "/none has no config.json"),
+    "hub model": (["--model", "org/none"], "model org/none: "),
+    "asset": (["--model", "asset:minilm"], "asset:minilm: "),
+    "data": (["--data", "gone.csv"], "data.source: there is no file gone.csv"),
+    "data on the hub": (["--data", "org/reviews"], "data.source: org/reviews "),
+    "column": (["--text", "txt"], "data.text: "),
+    "limit": (["--limit", "1"], "data.limit: "),
+    "task": (["--task", "text-clasification"], "task: "),
+    "metric": (["--metric", "acuracy"], "metric: "),
+    "budget": (["--budget", "soon"], "search.budget: "),
+    "trials": (["--trials", "0"], "search.trials: "),
+    "workers": (["--workers", "4096"], "resources.workers: "),
+    "cores": (["--set", "resources.cpus_per_trial=some"], "resources.cpus_per_trial: "),
+    "runs": (["--runs", "good.csv"], "--runs good.csv: "),
+    "name": (["--name", "a b"], "name: "),
+    "uri": (["--tracking-uri", "http://me:pw@host"], "tracking.uri: "),
+    "section": (["--set", "search=5"], "search: "),
+    "own space": (["--set", "per_model={other: {epochs: 2}}"], "per_model.other: "),
+}
+# One can't be seen where the other is: there are no columns without a table, and no metrics without a task.
+BLIND = [
+    {"data", "column"}, {"data on the hub", "column"}, {"data", "data on the hub"}, {"task", "metric"},
+    {"task", "column"}, {"workers", "cores"}, {"section", "budget"}, {"section", "trials"},
+]  # fmt: skip
+
+
+def test_no_problem_hides_another(here, capsys, monkeypatch):
+    """Every pair of faults, and all of them at once: each has its line."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    (here / "none").mkdir()
+
+    def check(*names):
+        arguments = ["--task", "text-classification", "--data", "good.csv", "--model", "model"]
+        for name in names:
+            arguments += FAULTS[name][0]
+        with pytest.raises(SystemExit) as left:
+            cli.main(["check", *arguments])
+        lines = capsys.readouterr().err.splitlines()
+        assert left.value.code == 2
+        return lines
+
+    for pair in itertools.combinations(FAULTS, 2):
+        if set(pair) in BLIND:
+            continue
+        lines = check(*pair)
+        assert len(lines) == 2, (pair, lines)
+        for name in pair:
+            assert any(FAULTS[name][1] in line for line in lines), (pair, lines)
+    most = [name for name in FAULTS if name not in {"data on the hub", "column", "metric", "cores", "budget", "trials"}]
+    assert len(check(*most)) == len(most)
+
+
+def test_notes_on_the_rows_are_shown_by_check(here, capsys):
+    Path("twice.csv").write_text("text,label\n" + "\n".join([*good(), *good(2)]) + "\n")
+    with pytest.raises(SystemExit) as left:
+        cli.main(["check", "--task", "text-classification", "--model", "model", "--data", "twice.csv", "--clean"])
+    assert not left.value.code
+    assert "2 rows (rows 41, 42) that repeat" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_search_of_that_name_is_left_alone(here, capsys):

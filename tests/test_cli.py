@@ -76,6 +76,15 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 # --- errors ---
 
 
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good table `a.csv` in the working directory: what is said is then of the rest."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"text {i},{i % 2}\n" for i in range(40))
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -110,9 +119,8 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(
-    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert run(*arguments) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [line]
@@ -279,13 +287,15 @@ def test_check_takes_every_option_of_search(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("setting", ["search=5", "space=5", "per_model=5", "tracking=sqlite", "resources=[1]"])
-def test_a_section_set_to_a_single_value_is_one_line(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_section_set_to_a_single_value_is_one_line(
+    setting: str, capsys: pytest.CaptureFixture[str], table: Path
+) -> None:
     assert run("search", "--task", "text-classification", "--data", "a.csv", "--set", setting) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {setting.partition('=')[0]}: found ")
 
 
-def test_a_password_is_repeated_by_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_password_is_repeated_by_no_message(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     for uri in (
         "http://me:s3cret@h",
         "postgresql://me:s3cret@h/db",

@@ -40,7 +40,7 @@ def check(
 
     from autoft import api
 
-    plan = api.check(api.make_spec(**given), runs)
+    plan = api.check(api.sound_spec(runs=runs, **given), runs)
     note = _taken(runs / plan.spec.name, replace)
     if note:
         plan = dataclasses.replace(plan, notes=(*plan.notes, note))

@@ -95,23 +95,33 @@ def given(settings: Sequence[str] | None = None, **options: Any) -> dict[str, An
         SpecError: An entry of `settings` is not KEY=VALUE, or sets what another one sets.
     """
     found = {key: value for key, value in options.items() if value is not None}
+    problems: list[str] = []
     for setting in settings or ():
-        path, equals, text = setting.partition("=")
-        setting = public_uri(setting)  # noqa: PLW2901 - from here on it is only for messages
-        keys = path.strip().split(".")
-        if not equals or not all(keys):
-            raise SpecError(f"--set {setting}: not KEY=VALUE, as in --set space.learning_rate=3e-5")
-        if keys[0] == "data" and len(keys) > 1:
-            keys = _data_keyword(setting, keys[1:])
-        target = found
-        for key in keys[:-1]:
-            target = target.setdefault(key, {})
-            if not isinstance(target, dict):
-                raise SpecError(f"--set {setting}: {key} is given by an option already; keep one of the two")
-        if keys[-1] in target:
-            raise SpecError(f"--set {setting}: {path.strip()} is given twice; keep one of the two")
-        target[keys[-1]] = _value(setting, text)
+        try:
+            _set(found, setting)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(*problems)
     return found
+
+
+def _set(found: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    setting = public_uri(setting)  # from here on it is only for messages
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise SpecError(f"--set {setting}: not KEY=VALUE, as in --set space.learning_rate=3e-5")
+    if keys[0] == "data" and len(keys) > 1:
+        keys = _data_keyword(setting, keys[1:])
+    target = found
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
+            raise SpecError(f"--set {setting}: {key} is given by an option already; keep one of the two")
+    if keys[-1] in target:
+        raise SpecError(f"--set {setting}: {path.strip()} is given twice; keep one of the two")
+    target[keys[-1]] = _value(setting, text)
 
 
 def _data_keyword(setting: str, keys: list[str]) -> list[str]:

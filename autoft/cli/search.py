@@ -32,5 +32,5 @@ def search(
     from autoft import api
     from autoft.cli.watching import watched
 
-    wanted = api.make_spec(**given)
+    wanted = api.sound_spec(runs=runs, **given)
     watched(lambda observer: api.search(wanted, runs=runs, replace=replace, observer=observer), runs, json)

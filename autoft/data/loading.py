@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autoft.data.checking import missing_columns, same_texts, tidy, too_few
 from autoft.data.reading import Formats, Table
-from autoft.data.sources import read_source, read_sources
+from autoft.data.sources import read_source, read_sources, within_reach
 from autoft.data.splits import Column, DataRules, Splits, as_read, fingerprint, frame
 from autoft.data.splitting import by_column, draw, split, unused_split
 from autoft.data.values import some_rows, typed_rows
@@ -84,6 +84,28 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     if unfit := task.problems(splits, spec):
         raise DataError(*unfit)
     return splits
+
+
+def glance(spec: DataSpec, task: DataRules | None, seed: int) -> None:
+    """Looks for problems with the data without fetching any.
+
+    Args:
+        spec: The `data` section of a search spec.
+        task: As in `load`; None where it is not known.
+        seed: As in `load`.
+
+    Raises:
+        DataError: One line for each problem.
+    """
+    problems: list[str] = []
+    formats = {} if task is None else task.formats
+    if within_reach(spec, problems, formats):
+        if task is not None:
+            load(spec, task, seed)
+            return
+        read_sources(spec, problems, formats)
+    if problems:
+        raise DataError(*problems)
 
 
 def read_texts(

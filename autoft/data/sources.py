@@ -59,6 +59,28 @@ def read_sources(data: DataSpec, problems: list[str], formats: Formats) -> dict[
     return found
 
 
+def within_reach(data: DataSpec, problems: list[str], formats: Formats) -> bool:
+    """Whether all that the spec names can be read without fetching anything; what nobody has stands in `problems`."""
+    reach = True
+    for part in ("source", *PARTS):
+        ref: str | None = getattr(data, part)
+        try:
+            reach &= ref is None or _within_reach(ref, f"data.{part}", formats)
+        except InputError as error:
+            problems += error.problems
+            reach = False
+    return reach
+
+
+def _within_reach(ref: str, key: str, formats: Formats) -> bool:
+    if assets.is_asset(ref):
+        return assets.get(ref, "data") is not None and assets.cached(ref)
+    if Path(ref).expanduser().exists() or _is_path(ref, formats):
+        return True
+    _look(ref, key, formats)
+    return False
+
+
 def read_source(
     ref: str, encoding: str = "utf-8", key: str = "data.source", formats: Formats = MappingProxyType({})
 ) -> dict[str, Table]:
@@ -156,7 +178,12 @@ def _saved(path: Path, key: str) -> dict[str, Table]:
         raise DataError(f"{key}: {path} can't be read by datasets: {_one_line(error)}; save it again") from None
 
 
-def _hub(ref: str, key: str, formats: Formats) -> dict[str, Table]:
+def _look(ref: str, key: str, formats: Formats) -> str:
+    """Asks the hub for a data set; what to say where it can't be reached after all.
+
+    Raises:
+        DataError: It has none that can be read, or can't be reached and `datasets` has not kept it.
+    """
     answer = hub.look(ref)
     near = _neighbour(Path(ref), formats)
     if answer == "missing":
@@ -173,16 +200,21 @@ def _hub(ref: str, key: str, formats: Formats) -> dict[str, Table]:
         silent = f"there is no file {ref}{near} As the id of a data set it can't be looked up: the hub can't be reached"
     else:
         silent = f"{ref} is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
-    import datasets
-
     if answer == "unreachable" and not _cached(ref):
         raise DataError(f"{key}: {silent}")
+    return f"{key}: {silent}"
+
+
+def _hub(ref: str, key: str, formats: Formats) -> dict[str, Table]:
+    import datasets
+
+    unreachable = _look(ref, key, formats)
     try:
         with hub.quiet(), _no_bars():
             loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that
     except Exception as error:  # the hub's client and datasets raise a dozen kinds, from ValueError to OSError
         if isinstance(error, ConnectionError):
-            raise DataError(f"{key}: {silent}") from None
+            raise DataError(unreachable) from None
         if "Config name is missing" in str(error):
             what = "has several configurations; save the wanted one with save_to_disk, and give that folder"
         elif isinstance(error, datasets.exceptions.DatasetNotFoundError):

@@ -6,18 +6,20 @@ All problems are found at once, each with its path, what was found and what woul
 """
 
 from autoft.spec.model import DataSpec, Resources, SearchSection, SearchSpec, Tracking
-from autoft.spec.reading import load, parse, read_value, read_yaml, write_yaml
+from autoft.spec.reading import Draft, load, parse, parse_draft, read_value, read_yaml, write_yaml
 from autoft.words import RUNS
 
 __all__ = [
     "RUNS",
     "DataSpec",
+    "Draft",
     "Resources",
     "SearchSection",
     "SearchSpec",
     "Tracking",
     "load",
     "parse",
+    "parse_draft",
     "read_value",
     "read_yaml",
     "write_yaml",

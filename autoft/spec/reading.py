@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,36 @@ from autoft.spec.model import SearchSpec
 from autoft.words import nearest, public_uri
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A spec as it was read, with what is wrong with it.
+
+    Attributes:
+        spec: The spec; where something is wrong, what is right of it and defaults for the rest, so that it can be
+            looked into further. None where that makes no sense.
+        problems: What is wrong, a line each.
+        unsaid: The keys, of `task` and `data`, for which nothing right was said.
+    """
+
+    spec: SearchSpec | None
+    problems: tuple[str, ...]
+    unsaid: frozenset[str] = frozenset()
+
+
 def parse(raw: Mapping[str, Any]) -> SearchSpec:
     """Checks `raw` as a whole.
 
     Raises:
         SpecError: One line for each problem found.
     """
+    draft = parse_draft(raw)
+    if draft.problems or draft.spec is None:
+        raise SpecError(*draft.problems)
+    return draft.spec
+
+
+def parse_draft(raw: Mapping[str, Any]) -> Draft:
+    """Checks `raw` as a whole, and keeps what is right of it."""
     problems: list[str] = []
     values = dict(raw)
     for key in ("space", "per_model"):
@@ -45,17 +70,40 @@ def parse(raw: Mapping[str, Any]) -> SearchSpec:
     values["per_model"] = {
         str(model): parse_dimensions(f"per_model.{model}", knobs, problems) for model, knobs in per_model.items()
     }
-    try:
-        spec = SearchSpec(**{**values, "space": space})
-    except ValidationError as error:
-        problems += [_line(dict(detail)) for detail in error.errors()]
-    except TypeError:
-        problems.append("the spec has keys that are not text")
-    else:
+    values["space"] = space
+    if not all(isinstance(key, str) for key in values):
+        return Draft(None, (*problems, "the spec has keys that are not text"))
+    spec = _checked(values, problems)
+    if spec is not None:
         problems += _idle(spec)
-    if problems:
-        raise SpecError(*dict.fromkeys(problems))
-    return spec
+    unsaid = frozenset(key for key in _NEEDED if values.get(key) is _NEEDED[key])
+    return Draft(spec, tuple(dict.fromkeys(problems)), unsaid)
+
+
+# What stands for the entries that a spec has to have, where they are wrong.
+_NEEDED: dict[str, Any] = {"task": "unsaid", "data": {"source": "unsaid"}}
+
+
+def _checked(values: dict[str, Any], problems: list[str]) -> SearchSpec | None:
+    """The spec that `values` stand for; what is wrong is told, and taken out of them."""
+    touched: set[str] = set()
+    for _ in range(2 * len(SearchSpec.model_fields)):  # at the most: each round takes an entry out
+        try:
+            return SearchSpec(**values)
+        except ValidationError as error:
+            found: list[dict[str, Any]] = [dict(detail) for detail in error.errors()]
+        # A section that something was taken out of may lack it; that was not the user's fault.
+        problems += [_line(detail) for detail in found if detail["loc"][:1] not in {(key,) for key in touched}]
+        for detail in found:
+            section, key = (*detail["loc"], None)[:2]
+            touched.add(section)
+            if isinstance(values.get(section), Mapping) and key in values[section]:
+                values[section] = {other: value for other, value in values[section].items() if other != key}
+            elif section in _NEEDED:
+                values[section] = _NEEDED[section]
+            else:
+                values.pop(section, None)
+    return None
 
 
 def _idle(spec: SearchSpec) -> list[str]:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft import assets, hub, words
+from autoft import words
 from autoft.errors import ModelError
 from autoft.tasks import pooling
+from autoft.training.locating import one_line, resolve, within_reach
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-ASSET = assets.PREFIX
+__all__ = ["ModelInfo", "glance", "inspect", "load_tokenizer", "quiet", "resolve", "short_name", "usable_length"]
+
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -25,7 +27,6 @@ _TOKENIZER_FILES = (
     "spm.model",
     "sentencepiece.bpe.model",
 )
-_HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,14 @@ def short_name(ref: str) -> str:
     return words.short_name(str(folder.resolve()) if folder.is_dir() else ref)
 
 
-def resolve(ref: str) -> Path:
-    """The folder of a model on this machine; fetched first where it isn't here yet.
-
-    Args:
-        ref: A folder, `asset:NAME`, or the id of a model on the hub.
+def glance(ref: str, head: str = "") -> None:
+    """Looks for problems with a model without fetching it; arguments as of `inspect`.
 
     Raises:
-        ModelError: One line that says why there is no such folder.
+        ModelError: One line that says what is wrong.
     """
-    if ref.startswith(ASSET):
-        return assets.fetch(ref.removeprefix(ASSET), "model")
-    folder = Path(ref).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    if folder.exists():
-        raise ModelError(f"model {ref}: is a file; give the folder that save_pretrained wrote")
-    if "/" in ref and not ref.endswith("/") and folder.parent.is_dir():  # no id, but a folder that isn't there
-        raise ModelError(f"model {ref}: there is no such folder{_neighbour(folder) or '; check the path'}")
-    return _download(ref)
+    if within_reach(ref):
+        inspect(ref, head)
 
 
 def inspect(ref: str, head: str = "") -> ModelInfo:
@@ -102,7 +92,7 @@ def inspect(ref: str, head: str = "") -> ModelInfo:
             raise ModelError(
                 f"model {ref}: needs code of its own, which autoft never runs; choose a model that transformers knows"
             ) from None
-        raise ModelError(f"model {ref}: can't be opened: {_line(error)}") from None
+        raise ModelError(f"model {ref}: can't be opened: {one_line(error)}") from None
     if head and type(config) not in getattr(transformers, head)._model_mapping:
         raise ModelError(f"model {ref}: transformers knows no {head} for {config.model_type}; choose another model")
     # ALBERT runs one shared block many times, so there are only as many blocks as groups to freeze.
@@ -142,7 +132,7 @@ def _weights(ref: str, folder: Path) -> list[Path]:
                 f"model {ref}: {path.name} is missing, which {index.name} names; save or download the model again"
             ) from None
         except (SafetensorError, OSError) as error:
-            what = _line(error).removeprefix("Error while deserializing header: ")
+            what = one_line(error).removeprefix("Error while deserializing header: ")
             if path.stat().st_size < 1024 and path.read_bytes().startswith(b"version https://git-lfs"):
                 what = "it is a pointer of git-lfs, and not the file; `git lfs pull` fetches that"
             raise ModelError(
@@ -200,64 +190,3 @@ def quiet() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-
-
-def _neighbour(folder: Path) -> str:
-    """`, did you mean …?` with the model beside `folder` that has the nearest name; empty where none is near."""
-    try:
-        beside = [other.name for other in folder.parent.iterdir() if (other / "config.json").is_file()]
-    except OSError:
-        return ""
-    near = words.nearest(folder.name, beside)
-    return near if "did you mean" in near else ""
-
-
-def _download(ref: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    known = ", ".join(f"{ASSET}{name}" for name in assets.names("model"))
-    disable_progress_bars()
-    try:
-        with hub.quiet():
-            return Path(
-                snapshot_download(
-                    ref,
-                    allow_patterns=list(_HUB_FILES),
-                    ignore_patterns=["*/*"],  # what lies below the top folder are copies in other formats
-                    etag_timeout=hub.TIMEOUT,
-                )
-            )
-    except HFValidationError:
-        raise ModelError(
-            f"model {ref}: neither a folder nor an id on the hub; give a folder, or one of {known}"
-        ) from None
-    except GatedRepoError:
-        raise ModelError(
-            f"model {ref}: its owner asks for your consent; accept the terms on its page, then run `hf auth login`"
-        ) from None
-    except RepositoryNotFoundError:
-        raise ModelError(
-            f"model {ref}: neither a folder nor a model that the hub shows you"
-            f"{_neighbour(Path(ref)) or f'; check the name, or use one of {known}'}"
-        ) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        raise ModelError(
-            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached"
-            f"{_neighbour(Path(ref)) or f'; give a folder, or one of {known}'}"
-        ) from None
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"model {ref}: the download failed: {_line(error)}; try again") from None
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:199]}…"
