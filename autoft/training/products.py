@@ -14,6 +14,8 @@ same kind of machine computes the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,9 @@ def helps() -> bool:
         vendor = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return "GenuineIntel" not in vendor and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    switch = hasattr(getattr(torch.backends.mkldnn, "matmul", None), "fp32_precision")
+    return "GenuineIntel" not in vendor and switch and not tiles
 
 
 def speed_up(model: nn.Module, precision: str = FP32) -> None:
@@ -108,25 +112,36 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(rows, weight)
-        return _times(rows, weight, bias)
+        with _onednn():
+            return nn.functional.linear(rows, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         for_rows, for_weight, for_bias = ctx.needs_input_grad
-        gradient = gradient.contiguous()
-        return (
-            _times(gradient, weight.t()) if for_rows else None,
-            _times(gradient.t(), rows.t()) if for_weight else None,
-            gradient.sum(0) if for_bias else None,
-        )
+        with _onednn():
+            return (
+                gradient @ weight if for_rows else None,
+                gradient.t() @ rows if for_weight else None,
+                gradient.sum(0) if for_bias else None,
+            )
 
 
-def _times(left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """The product of `left` and the transposed `right`, plus a bias."""
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(left, right, bias, "none", [], "")
-    return product
+@contextmanager
+def _onednn() -> Iterator[None]:
+    """Sends fp32 products to oneDNN, here and for the moment alone.
+
+    The switch allows bf16 within a product, which oneDNN makes use of only on a processor with tiles (AMX), and `helps`
+    knows none of those. Attention is many small products, which oneDNN makes ten times slower: it must not see this.
+    """
+    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def _fits(tensor: torch.Tensor) -> bool:
