@@ -67,7 +67,8 @@ class Linear(nn.Linear):
         """Shape (…, inputs) to (…, outputs)."""
         if not _fits(input) or not _fits(self.weight) or not input.numel():
             return super().forward(input)
-        rows = input.reshape(-1, input.shape[-1])
+        # Of rows with gaps between them (a pooler's first tokens) oneDNN would take a hundred times as long.
+        rows = input.reshape(-1, input.shape[-1]).contiguous()
         result: torch.Tensor = _Product.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return result.view(*input.shape[:-1], -1)
 
