@@ -56,10 +56,9 @@ def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.Ten
     from torch.nn.functional import cross_entropy
 
     logits, labels = _shifted(model, batch)
-    counted = labels != IGNORED
-    if not counted.any():
+    if not (labels != IGNORED).any():
         return logits.sum() * 0.0
-    return cross_entropy(logits[counted].float(), labels[counted])
+    return cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED)
 
 
 def scores(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[Tally]:
