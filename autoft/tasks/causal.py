@@ -57,6 +57,8 @@ def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], config: Tria
 
     logits, labels = _shifted(model, batch)
     counted = labels != IGNORED
+    if not counted.any():
+        return logits.sum() * 0.0
     return losses.of_classes(logits[counted], labels[counted], config)
 
 
