@@ -282,7 +282,8 @@ def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int) -> No
 
 def _notes(splits: Splits, spec: SearchSpec, space: Space) -> tuple[str, ...]:
     longest = min(int(upper(space.dimensions(model)["max_length"])) for model in space.models)
-    long = [len(str(text).split()) > longest * _WORDS_PER_TOKEN for text in splits.train[spec.data.text]]
+    inputs = splits.train.drop(columns=spec.data.label, errors="ignore").astype(str).agg(" ".join, axis=1)
+    long = [len(text.split()) > longest * _WORDS_PER_TOKEN for text in inputs]
     cut = sum(long) / len(long)
     if cut < 0.01:
         return ()

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
 from autoft.tasks.base import first_of_each_row
-from autoft.training import checkpoint, dataset, embedding, evaluation, memory, models, optim, products, rng, weights
+from autoft.training import checkpoint, dataset, embedding, evaluation, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate, micro_batches
 from autoft.training.feeding import Feed
 from autoft.training.freezing import distances, freeze, set_train_mode
@@ -48,7 +48,6 @@ class FineTune:
 
     def __init__(self, job: Job, config: TrialConfig) -> None:
         models.quiet()
-        memory.keep()
         self._job, self._config = job, config
         autocast = torch.cuda.is_available() and job.precision == products.BF16  # on a CPU, `products` does it better
         self._accelerator = Accelerator(mixed_precision="bf16" if autocast else "no")

@@ -1,11 +1,4 @@
-"""For those who write a task: one suite that says everything that is wrong with it.
-
-    from autoft.testing import check_task
-    check_task(MyTask(), rows)          # raises one AssertionError with a line for each fault
-
-What is tried is what a search will do: the rows are checked, a tiny model is built, trained for a few steps, scored and
-measured. Nothing is downloaded.
-"""
+"""What is asked of a task, in the order in which a search will ask it."""
 
 from __future__ import annotations
 
@@ -27,82 +20,11 @@ if TYPE_CHECKING:
 
     from autoft.tasks import Task
 
-__all__ = ["check_task", "faults", "tiny_model"]
-
-_LENGTH = 32  # tokens after which the tiny model's texts are cut
+_LENGTH = 32  # tokens after which the texts are cut
 _STEPS = 3
 
 
-def check_task(
-    task: Any, rows: pd.DataFrame, data: Mapping[str, Any] | None = None, model: str | Path | None = None
-) -> None:
-    """Tries everything that autoft will ask of a task.
-
-    Args:
-        task: The task, an instance.
-        rows: A table as a user would have it, with 20 rows or more, labels and all.
-        data: Entries of the spec's `data` section: `{"text": "body", "label": "stars"}`, say.
-        model: Folder of the pretrained model to try it with; by default a tiny BERT of random weights.
-
-    Raises:
-        AssertionError: A line for each fault.
-    """
-    found = faults(task, rows, data, model)
-    if found:
-        raise AssertionError("\n".join(found))
-
-
-def faults(
-    task: Any, rows: pd.DataFrame, data: Mapping[str, Any] | None = None, model: str | Path | None = None
-) -> list[str]:
-    """What `check_task` finds, a line each; the first words say which member is at fault."""
-    from autoft import tasks
-    from autoft.tasks.base import missing
-
-    if lacking := missing(task):
-        return [f"{name}: is missing; see docs/new-task.md" for name in lacking]
-    checks = _Checks(tasks.completed(task), DataSpec(source="a table", **(data or {})))
-    checks.declared()
-    if checks.found:
-        return checks.found
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(model) if model else str(tiny_model(Path(folder) / "model", rows))
-        if checks.read(rows):
-            checks.learnt()
-            checks.encoded(path)
-        if checks.examples and not checks.found:
-            checks.trained(path)
-    return checks.found
-
-
-def tiny_model(folder: Path, rows: pd.DataFrame) -> Path:
-    """A BERT of two blocks with random weights, whose tokenizer knows the words of `rows`; it learns nothing much."""
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token=special[1]))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    texts = [str(cell) for name in rows for cell in rows[name]]
-    tokenizer.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False)
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names).save_pretrained(folder)
-    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    return folder
-
-
-class _Checks:
+class Checks:
     """One run of the suite; the faults gather in `found`, and what a later step needs in the other attributes."""
 
     def __init__(self, task: Task, data: DataSpec) -> None:
