@@ -13,7 +13,7 @@ from autoft.data.reading import Table, from_arrow, is_table, read_file
 from autoft.data.splits import PARTS
 from autoft.errors import DataError, InputError
 from autoft.spec import DataSpec
-from autoft.words import nearest
+from autoft.words import nearest, public_uri, shown
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 # Ends of names that people give to files, and nobody to a data set on the hub.
@@ -73,7 +73,7 @@ def within_reach(data: DataSpec, problems: list[str]) -> bool:
 def _within_reach(ref: str, key: str) -> bool:
     if assets.is_asset(ref):
         return assets.get(ref, "data") is not None and assets.cached(ref)
-    if Path(ref).expanduser().exists() or _is_path(ref):
+    if "://" in ref or Path(ref).expanduser().exists() or _is_path(ref):
         return True
     _look(ref, key)
     return False
@@ -96,11 +96,16 @@ def read_source(ref: str, encoding: str = "utf-8", key: str = "data.source") -> 
     if assets.is_asset(ref):
         table = read_file(assets.fetch(ref, kind="data"), key)
         return {"train": Table(key, ref, table.columns)}
+    if "://" in ref:
+        raise DataError(f"{key}: {public_uri(ref)} is an address; download the table, and give the file")
     path = Path(ref).expanduser()
-    if path.is_dir():
-        return _saved(path, key)
-    if path.exists():
-        return {"train": read_file(path, key, encoding)}
+    try:
+        if path.is_dir():
+            return _saved(path, key)
+        if path.exists():
+            return {"train": read_file(path, key, encoding)}
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise DataError(f"{key}: {shown(ref)} can't be a file: {getattr(error, 'strerror', None) or error}") from None
     if _is_path(ref):
         raise DataError(missing_file(key, path))
     return _hub(ref, key)
