@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autoft.errors import InputError, SpecError
 from autoft.records import SearchRecord, Snapshot, TrialRecord
 from autoft.spec import RUNS, Draft, SearchSpec, parse_draft, read_yaml
-from autoft.words import nearest, parse_duration, public_uri, resume_command
+from autoft.words import nearest, parse_duration, resume_command, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -311,6 +311,8 @@ def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tu
 def folder_of(name: str | Path, runs: str | Path = RUNS) -> Path:
     """The folder of a search that is named by its name in `runs`, or by its folder; it need not be there."""
     inside = Path(runs) / str(name)
+    if len(str(name)) > 4096 or any(len(part.encode()) > 255 for part in Path(name).parts):
+        raise SpecError(f"{shown(str(name))}: no search and no folder can have such a name")
     if inside.is_dir() and inside.resolve().parent == Path(runs).resolve():
         return inside
     return Path(name)
@@ -324,7 +326,7 @@ def _section(raw: Mapping[str, Any], name: str, problems: list[str]) -> dict[str
         return {}
     if name == "data":
         return {"source": value}
-    problems.append(f"{name}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
+    problems.append(f"{name}: found {shown(value)}, which is no mapping; write it as {{key: value}}")
     return {}
 
 
@@ -334,7 +336,7 @@ def _merged(path: str, old: Any, new: Any, problems: list[str], *, depth: int) -
         return new
     for value in (new, {} if old is None else old):
         if not isinstance(value, Mapping):
-            problems.append(f"{path}: found {public_uri(repr(value))}, which is no mapping; write it as {{key: value}}")
+            problems.append(f"{path}: found {shown(value)}, which is no mapping; write it as {{key: value}}")
             return next((mapping for mapping in (new, old) if isinstance(mapping, Mapping)), None)
     laid = dict(old or {})
     for key, value in new.items():

@@ -99,6 +99,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         if model not in refs
     ]
     _collect(problems, lambda: check_place(runs))
+    if twice := [ref for i, ref in enumerate(refs) if ref in refs[:i]]:
+        problems.append(f"models: {twice[0]} stands there twice")
     workers = _collect(problems, lambda: workers_here(spec.resources))
     models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
@@ -131,14 +133,22 @@ def _absolute(spec: SearchSpec) -> SearchSpec:
     """The spec with its model folders as absolute paths: a worker, or a later `resume`, may run elsewhere."""
 
     def absolute(ref: str) -> str:
-        return str(Path(ref).absolute()) if not is_asset(ref) and Path(ref).is_dir() else ref
+        # Not `resolve`: a link has the name that its owner gave it. Not `absolute`: that one keeps `a/../b`.
+        return os.path.abspath(ref) if not is_asset(ref) and Path(ref).is_dir() else ref  # noqa: PTH100
 
     synonyms = spec.data.synonyms and str(Path(spec.data.synonyms).absolute())
+    start = spec.search.start
+    if start is not None:
+        start = tuple(
+            {**point, "model": absolute(point["model"])} if isinstance(point.get("model"), str) else point
+            for point in start
+        )
     return spec.model_copy(
         update={
             "data": spec.data.model_copy(update={"synonyms": synonyms}),
             "models": tuple(absolute(ref) for ref in spec.models) if spec.models else None,
             "per_model": {absolute(ref): knobs for ref, knobs in spec.per_model.items()},
+            "search": spec.search.model_copy(update={"start": start}),
         }
     )
 
@@ -223,7 +233,7 @@ def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple
         path = f"search.start[{i}]"
         point = dict(given)
         model = point.setdefault("model", space.models[0])
-        if model not in blocks:
+        if not isinstance(model, str) or model not in blocks:
             problems.append(f"{path}.model: {model!r} is not among the models{nearest(str(model), blocks)}")
             continue
         if point.get("freeze_depth") == ALL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,10 @@ _LOGIN = re.compile(
     # though in a database's URI even what looks like one is a password where an @ comes later.
     r"|(?<!http://)(?<!https://)[^/:@\[\s'\"]*:[^@\s'\"]*@)"
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Not `repr`: YAML can name a value of a few lines that is written out in gigabytes.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 10_000  # whole: half of a URI may be the half with the password
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -99,6 +104,17 @@ def runs_option(runs: Path) -> str:
 def resume_command(folder: Path) -> str:
     """What a person types to go on with the search in `folder`."""
     return f"autoft resume {folder.name}{runs_option(folder.parent)}"
+
+
+def shown(value: object) -> str:
+    """A value that somebody gave, as a message repeats it: short, on one line and without passwords."""
+    text = public_uri(_REPR.repr(value))
+    return text if len(text) <= 120 else f"{text[:119]}…"
+
+
+def visible(text: str) -> str:
+    """`text` with its control characters written out: what a file holds must not steer a terminal."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def public_uri(uri: str) -> str:

@@ -54,10 +54,12 @@ class Timed(TextClassification):
     def __init__(self) -> None:
         self.clock = Clock()
 
-    def loss(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Any) -> torch.Tensor:
+    def loss(
+        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Any, config: TrialConfig
+    ) -> torch.Tensor:
         """The loss of a step that begins now."""
         self.clock.step(batch)
-        return super().loss(model, batch, meta)
+        return super().loss(model, batch, meta, config)
 
 
 class TimedTrainer(Trainer):

@@ -219,6 +219,35 @@ def test_no_problem_hides_another(here, capsys, monkeypatch):
     assert len(check(*most)) == len(most)
 
 
+def test_a_model_under_two_names_is_one(here, capsys):
+    code, said = search(capsys, *GOOD, "--model", "./model/")
+    assert (code, said) == (2, f"error: models: {here / 'model'} stands there twice\n")
+
+
+def test_a_point_to_start_from_may_name_its_model_as_the_user_does(here, capsys):
+    for start, code in (("[{model: ./model, epochs: 2}]", 0), ("[{model: [1]}]", 2)):
+        arguments = ["--task", "text-classification", "--model", "model", *GOOD, "--set", f"search.start={start}"]
+        with pytest.raises(SystemExit) as left:
+            cli.main(["check", *arguments])
+        assert (left.value.code or 0) == code
+    assert "search.start[0].model: [1] is not among the models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "resume", "predict"])
+def test_a_name_that_no_folder_can_have_is_one_line(command, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([command, "n" * 300, *(["a text"] if command == "predict" else [])])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert left.value.code == 2 and "no search and no folder can have such a name" in line
+
+
+def test_what_a_file_holds_does_not_steer_the_terminal(here, capsys):
+    rows(*good(), head="\x1b[2Jtext,label\x1b]0;owned\x07")()
+    code, said = search(capsys, *BAD)
+    assert code == 2 and "\x1b" not in said and "\x07" not in said
+    assert r"\x1b[2Jtext" in said
+
+
 def test_notes_on_the_rows_are_shown_by_check(here, capsys):
     Path("twice.csv").write_text("text,label\n" + "\n".join([*good(), *good(2)]) + "\n")
     with pytest.raises(SystemExit) as left:

@@ -187,6 +187,40 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], list[str]]] = {
         {"encoding": "utf9"},
         ["data.source: a.csv: there is no encoding 'utf9'; such are utf-8 and latin-1"],
     ),
+    "semicolons and commas": (
+        "a.csv",
+        b"text;label\n" + b"one, two;a\n" * 20,
+        {},
+        ["data.source: a.csv: is separated by ';'; save it with commas, or with tabs as .tsv"],
+    ),
+    "a NUL byte": (
+        "a.csv",
+        HEAD + GOOD + b"a\0b,a\n",
+        {},
+        ["data.source: a.csv: holds a NUL byte in line 32: it is no text, or --encoding (data.encoding) is utf-16"],
+    ),
+    "a spreadsheet": (
+        "a.csv",
+        b"PK\x03\x04 and so on",
+        {},
+        [
+            "data.source: a.csv: is a zip or Excel file, whatever its name says; "
+            "a table in one of the formats that are read is needed"
+        ],
+    ),
+    "a bottomless list": ("a.json", b"[" * 100_000, {}, ["data.source: a.json: is not JSON: it is nested too deep"]),
+    "a bottomless row": (
+        "a.jsonl",
+        b'{"a":' * 100_000,
+        {},
+        ["data.source: a.jsonl: line 1 is not JSON: it is nested too deep"],
+    ),
+    "a space in a heading": (
+        "a.csv",
+        b"text, label\n" + GOOD,
+        {},
+        ["data.label: a.csv has no column 'label', did you mean ' label'? Its columns are text, ' label'"],
+    ),
     "comma in a text": (
         "a.csv",
         HEAD + b"good, really good,a\n" + GOOD,
@@ -310,6 +344,20 @@ def test_a_missing_file_is_told_from_its_neighbours(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert "was not saved by datasets" in problems(tmp_path)[0]
+
+
+def test_an_address_is_no_file() -> None:
+    assert problems("https://me:s3cret@host/rows.csv") == (
+        "data.source: https://host/rows.csv is an address; download the table, and give the file",
+    )
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    for ref in ("", " ", "x" * 300, "a/" + "x" * 300 + ".csv", "a\0b"):
+        with pytest.raises(ValueError, match=r"is empty|no file and nothing on the hub can have"):
+            DataSpec(source=ref)
+    with pytest.raises(DataError, match=r"^--data: 'xxx.*… can't be a file: File name too long$"):
+        data.read_texts("x" * 300 + ".csv", ["text"])
 
 
 def test_an_unreachable_hub_is_one_line() -> None:
@@ -721,6 +769,30 @@ def test_rows_of_a_column_of_parts_keep_their_numbers(tmp_path: Path) -> None:
     assert problems(save(rows, tmp_path / "a.csv"), split="fold") == (
         f"data.text: a.csv has 1 row (row 36) with an empty 'text'; {CLEAN}",
     )
+
+
+def test_labels_that_are_probably_a_slip_are_noted(tmp_path: Path) -> None:
+    labels = ["yes", "Yes", "no", "no ", "none", "NaN"] * 8
+    path = save(pd.DataFrame({"text": map(str, range(48)), "label": labels}), tmp_path / "a.csv")
+    assert load(path).notes == (
+        "8 rows have the label 'NaN', which counts as a class; if it means that there is none, "
+        "empty those cells and pass --clean",
+        "labels that differ only in case or in spaces are classes of their own: 'Yes', 'yes'; 'no', 'no '",
+    )
+    assert load(save(table(), tmp_path / "b.csv")).notes == ()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_numbers_too_long_for_any_column_are_names(name: str, tmp_path: Path) -> None:
+    rows = [{"text": f"t {i}", "label": 10**30 + i % 2} for i in range(40)]
+    if name == "a.csv":
+        pd.DataFrame(rows, dtype=object).to_csv(tmp_path / name, index=False)
+    else:
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    splits = load(tmp_path / name)
+    assert set(splits.train["label"]) == {str(10**30), str(10**30 + 1)}
+    data.write(splits, tmp_path / "kept")  # Arrow has nothing that would hold them as numbers
+    assert data.read(tmp_path / "kept").fingerprint == splits.fingerprint
 
 
 def test_half_a_surrogate_pair_does_not_stop_a_search(tmp_path: Path) -> None:

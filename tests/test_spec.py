@@ -7,7 +7,7 @@ import pytest
 from autoft import tasks
 from autoft.errors import SpecError
 from autoft.space import Choice, Range, describe, resolve
-from autoft.spec import SearchSpec, load, parse, read_value, write_yaml
+from autoft.spec import SearchSection, SearchSpec, load, parse, parse_draft, read_value, write_yaml
 
 SHIPPED = sorted((Path(__file__).parent.parent / "search_spaces").rglob("*.yaml"))
 NO_NAME = "can't be the name of a folder; use up to 80 letters, digits, '-', '_', and '.' between them"
@@ -18,6 +18,21 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
     ("extra", "lines"),
     [
         ({"tsk": 1}, ["tsk: unknown key, did you mean task?"]),
+        ({"name": 12}, ["name: found 12, which YAML does not take for a text; put it in quotes"]),
+        ({"models": {"a": 1}}, ["models: found {'a': 1}; it has to be a list"]),
+        ({"search": [1]}, ["search: found [1]; it has to be a mapping, {key: value}"]),
+        ({"data": None}, ["data: found None; say where the data are, for example `data: reviews.csv`"]),
+        ({"data": " "}, ["data.source: is empty; leave it out or give a value"]),
+        ({"models": ["x" * 256]}, ["models.0: holds a name that no file and nothing on the hub can have"]),
+        ({"metric": ""}, ["metric: found ''; leave it out or give a value"]),
+        (
+            {"data": {"source": "a.csv", "limit": 1}, "search": {"trials": 0}, "models": []},
+            [
+                "data.limit: found 1; input should be greater than or equal to 20",
+                "models: found []; value should have at least 1 item after validation, not 0",
+                "search.trials: found 0; input should be greater than or equal to 1",
+            ],
+        ),
         ({"data": {"sorce": "a.csv", "source": "b.csv"}}, ["data.sorce: unknown key, did you mean source?"]),
         ({"space": {"learning_rte": 1e-5}}, ["space.learning_rte: unknown key, did you mean learning_rate?"]),
         (
@@ -162,7 +177,8 @@ def test_text_that_only_looks_like_a_number_stays_text(text: str) -> None:
         ("task: [\n", "not YAML"),
         ("task: !!python/object/apply:os.system [true]\n", "not YAML"),
         ("task: 2026-13-45\n", "not YAML"),
-        (b"task: \xff\n", "can't be read"),
+        (b"task: \xff\n", "is not utf-8; save it as utf-8"),
+        ("a: " + "[" * 3000, "not YAML: it is nested too deep"),
     ],
 )
 def test_a_file_that_is_no_spec_is_refused(content: str | bytes, line: str, tmp_path: Path) -> None:
@@ -355,6 +371,34 @@ def test_a_secret_is_refused_and_not_repeated(uri: str, instead: str) -> None:
     assert "s3" not in line and "cret" not in line.replace("secret", "")
 
 
-@pytest.mark.parametrize("uri", ["http://host:5000", "postgresql://me@host/db", "sqlite:////a/b@c/x.db", "file:///a/b"])
+@pytest.mark.parametrize("uri", ["http://host:5000", "postgresql://me@host/db", "sqlite:////a/b@c/x.db"])
 def test_a_uri_without_a_secret_is_kept(uri: str) -> None:
     assert parse({**GOOD, "tracking": {"uri": uri}}).dump()["tracking"]["uri"] == uri
+
+
+@pytest.mark.parametrize("uri", ["runs", "/dev/null", "ftp://host", "sqlite", "file:///tmp/runs", "host:5000"])
+def test_what_is_no_address_of_a_store_is_refused(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(SpecError) as refused:
+        parse({**GOOD, "tracking": {"uri": uri}})
+    (line,) = refused.value.problems
+    assert line.startswith(f"tracking.uri: {uri!r} is no address of an MLflow store; ")
+
+
+def test_an_address_of_a_store_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = ["http://h:5000", "sqlite:///a.db", "postgresql+psycopg2://u@h/db", "databricks", "databricks://profile"]
+    for uri in known:
+        assert parse({**GOOD, "tracking": {"uri": uri}}).tracking.uri == uri
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    for uri in ("file:///tmp/runs", "/tmp/runs"):
+        assert parse({**GOOD, "tracking": {"uri": uri}}).tracking.uri == uri
+
+
+def test_what_is_right_of_a_spec_is_kept() -> None:
+    draft = parse_draft({"task": 5, "data": {"source": "a.csv", "limit": 1, "text": "t"}, "search": 7, "name": "n"})
+    assert len(draft.problems) == 3
+    assert draft.unsaid == {"task"}
+    assert draft.spec is not None
+    assert (draft.spec.data.source, draft.spec.data.text, draft.spec.data.limit) == ("a.csv", "t", None)
+    assert (draft.spec.name, draft.spec.search) == ("n", SearchSection())
+    assert parse_draft({}).unsaid == {"task", "data"}

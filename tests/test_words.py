@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autoft.words import compact, freeze, parse_duration, public_uri, resume_command, short_name
+from autoft.words import compact, freeze, parse_duration, public_uri, resume_command, short_name, shown, visible
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,16 @@ def test_what_is_no_duration_is_refused(value: object) -> None:
 )
 def test_a_uri_is_shown_without_its_secrets(text: str, public: str) -> None:
     assert public_uri(text) == public
+
+
+def test_a_value_is_shown_short_and_without_its_password():
+    huge = "x"
+    for _ in range(12):
+        huge = [huge] * 9  # 9**12 times, were it written out
+    assert len(shown(huge)) <= 120
+    assert shown("http://me:s3cret@host/" + "x" * 500).startswith("'http://host/xxx")
+    assert shown(["a", {"b": "mysql://me:s3cret@h"}]) == "['a', {'b': 'mysql://h'}]"
+
+
+def test_control_characters_are_written_out():
+    assert visible("\x1b[31mred\x07 \u202etxt\tand\nmore") == "\\x1b[31mred\\x07 \\u202etxt\tand\nmore"

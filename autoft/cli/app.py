@@ -23,7 +23,7 @@ from autoft.cli.show import show
 from autoft.cli.tasks import tasks
 from autoft.cli.ui import ui
 from autoft.errors import AutoftError
-from autoft.words import public_uri
+from autoft.words import public_uri, visible
 
 app = typer.Typer(
     name="autoft",
@@ -115,11 +115,11 @@ def _say(line: str) -> None:
 
 
 def _without_secrets(text: str) -> str:
-    """`text` without the passwords in its URIs, and without what the environment calls a secret."""
+    """`text` without the passwords in its URIs, what the environment calls a secret, and control characters."""
     for name, value in os.environ.items():
         if _SECRET.search(name) and len(value) >= 6:  # less is a switch, or would be found in any word
             text = text.replace(value, "***")
-    return public_uri(text)
+    return visible(public_uri(text))
 
 
 def _first_line(error: Exception) -> str:

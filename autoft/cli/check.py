@@ -10,7 +10,7 @@ import typer
 
 from autoft.cli import options
 from autoft.cli.given import takes_a_search
-from autoft.words import RUNS, resume_command
+from autoft.words import RUNS, resume_command, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -107,7 +107,9 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("data", f"{', '.join(f'{count:,} {part}' for part, count in plan.rows.items())} rows"),
     ]
     if plan.labels:
-        shown = ", ".join(plan.labels[:12]) + (f" and {len(plan.labels) - 12} more" if len(plan.labels) > 12 else "")
+        shown = ", ".join(map(_label, plan.labels[:12])) + (
+            f" and {len(plan.labels) - 12} more" if len(plan.labels) > 12 else ""
+        )
         found.append(("labels", f"{len(plan.labels)}: {shown}"))
     for i, model in enumerate(plan.models):
         found.append(("" if i else "models", f"{model.name}: {model.blocks} blocks, {model.size / 1e6:,.0f} MB"))
@@ -117,6 +119,11 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("bounds", ", ".join([*bound, f"{plan.workers} {'worker' if plan.workers == 1 else 'workers'}"])),
     ]
     return found
+
+
+def _label(label: str) -> str:
+    text = visible(" ".join(str(label).split()))
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _searched(plan: Plan) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 20
 _SHOWN = 5
+_NO_LABEL = {"nan", "null", "n/a", "<na>", "#n/a"}  # what programs write for nothing; `none` may be a class
 _CLEAN = "set data.clean: true or pass --clean to drop them"
 
 
@@ -32,8 +33,9 @@ def missing_columns(table: Table, columns: Sequence[str], data: DataSpec) -> lis
     ]
     for column in dict.fromkeys(columns):
         if column not in names:
-            hint = nearest(column, names)
-            known = f" Its columns are {', '.join(names)}" if "did you mean" in hint else ""
+            said = [name if name and name == name.strip() else repr(name) for name in names]  # else not to be seen
+            hint = nearest(column, said)
+            known = f" Its columns are {', '.join(said)}" if "did you mean" in hint else ""
             found.append(f"{column_key(column, data)}: {table.where} has no column {column!r}{hint}{known}")
     return found
 
@@ -158,3 +160,23 @@ def _hashable(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
         tuple(json.dumps(cell, sort_keys=True) if isinstance(cell, list | dict) else cell for cell in row)
         for row in rows.itertuples(index=False, name=None)
     ]
+
+
+def odd_labels(parts: Mapping[str, pd.DataFrame], label: str) -> list[str]:
+    """Notes on classes that are probably none, or probably one: `nan`, or `yes` and `Yes`."""
+    counts = Counter(value for rows in parts.values() for value in rows[label] if isinstance(value, str))
+    notes = [
+        f"{n} {'row has' if n == 1 else 'rows have'} the label {value!r}, which counts as a class; if it means that "
+        f"there is none, empty those cells and pass --clean"
+        for value, n in sorted(counts.items())
+        if value.strip().casefold() in _NO_LABEL
+    ]
+    alike: dict[str, list[str]] = {}
+    for value in sorted(counts):
+        alike.setdefault(" ".join(value.split()).casefold(), []).append(value)
+    same = [values for values in alike.values() if len(values) > 1]
+    if same:
+        shown = "; ".join(", ".join(map(repr, values)) for values in same[:_SHOWN])
+        more = f" and {len(same) - _SHOWN} more" if len(same) > _SHOWN else ""
+        notes.append(f"labels that differ only in case or in spaces are classes of their own: {shown}{more}")
+    return notes

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoft.data.checking import missing_columns, same_texts, tidy, too_few
+from autoft.data.checking import missing_columns, odd_labels, same_texts, tidy, too_few
 from autoft.data.reading import Formats, Table
 from autoft.data.sources import read_source, read_sources, within_reach
 from autoft.data.splits import Column, DataRules, Splits, as_read, fingerprint, frame
@@ -80,6 +80,8 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
         ) from None
     frames = {part: frame({name: rows[name].tolist() for name in names}) for part, rows in parts.items()}
     notes += dropped + same_texts(frames, spec.label)
+    if stratify is not None:
+        notes += odd_labels(frames, stratify)
     splits = Splits(frames["train"], frames["validation"], frames["test"], fingerprint(frames), tuple(notes))
     if unfit := task.problems(splits, spec):
         raise DataError(*unfit)

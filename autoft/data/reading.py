@@ -118,10 +118,25 @@ def decoded(path: Path, encoding: str) -> str:
     return _decoded(path.read_bytes(), encoding)
 
 
+# How files begin that are no texts, whatever their name says.
+_BINARY = {
+    b"PK\x03\x04": "a zip or Excel file",
+    b"\x1f\x8b": "compressed by gzip",
+    b"PAR1": "Parquet",
+    b"BZh": "compressed by bzip2",
+}
+
+
 def _decoded(raw: bytes, encoding: str) -> str:
+    if what := next((what for start, what in _BINARY.items() if raw.startswith(start)), None):
+        raise Unreadable(f"is {what}, whatever its name says; a table in one of the formats that are read is needed")
     try:
         utf8 = codecs.lookup(encoding).name == "utf-8"
-        return raw.decode("utf-8-sig" if utf8 else encoding)
+        text = raw.decode("utf-8-sig" if utf8 else encoding)
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise Unreadable(f"holds a NUL byte in line {line}: it is no text, or --encoding (data.encoding) is utf-16")
+        return text
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise Unreadable(
@@ -159,6 +174,8 @@ def _separated(text: str, separator: str, quoting: Any) -> dict[str, list[Any]]:
                 pass  # an empty line
             elif not header:
                 header = record
+                if separator == "," and len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), "")):
+                    raise Unreadable(f"is separated by {other!r}; save it with commas, or with tabs as .tsv")
             elif len(record) != len(header):
                 hint = "quote texts that hold a comma" if separator == "," else "take tabs out of the texts"
                 raise Unreadable(f"line {begins} has {len(record)} fields and the header {len(header)}; {hint}")
@@ -167,8 +184,6 @@ def _separated(text: str, separator: str, quoting: Any) -> dict[str, list[Any]]:
             begins = reader.line_num + 1
     except csv.Error as error:
         raise Unreadable(f"malformed at line {begins}: {_QUOTES.get(str(error), error)}") from None
-    if len(header) == 1 and separator == "," and (other := next((c for c in ";\t|" if c in header[0]), None)):
-        raise Unreadable(f"is separated by {other!r}; save it with commas, or with tabs as .tsv")
     _refuse_twins(header)
     return {name: [row[i] for row in rows] for i, name in enumerate(header)}
 
@@ -198,8 +213,8 @@ def _lines(text: str) -> dict[str, list[Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
-            raise Unreadable(f"line {number} is not JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"line {number} is not JSON: {_fault(error)}") from None
         if not isinstance(record, dict):
             raise Unreadable(f"line {number} is no JSON object; each line has to be one, with the columns as keys")
         records.append(record)
@@ -215,10 +230,10 @@ def json_table(path: Path, encoding: str) -> dict[str, list[Any]]:
     text = decoded(path, encoding)
     try:
         content = json.loads(text) if text.strip() else []
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("{"):  # JSON lines under the other name, as `datasets` writes them
             return _lines(text)
-        raise Unreadable(f"is not JSON: {error}") from None
+        raise Unreadable(f"is not JSON: {_fault(error)}") from None
     if isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
         if len({len(values) for values in content.values()}) > 1:
             raise Unreadable("has columns of different lengths")
@@ -227,6 +242,10 @@ def json_table(path: Path, encoding: str) -> dict[str, list[Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise Unreadable("is no list of JSON objects; each row has to be one, with the columns as keys")
     return _columns(records)
+
+
+def _fault(error: Exception) -> str:
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _columns(records: list[dict[str, Any]]) -> dict[str, list[Any]]:

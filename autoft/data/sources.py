@@ -14,7 +14,7 @@ from autoft.data.reading import Formats, Table, Unreadable, decoded, from_arrow,
 from autoft.data.splits import PARTS
 from autoft.errors import DataError, InputError
 from autoft.spec import DataSpec
-from autoft.words import nearest
+from autoft.words import nearest, public_uri, shown
 
 _PARALLEL = re.compile(r"\{([\w-]+(?:,[\w-]+)+)\}")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -75,7 +75,7 @@ def within_reach(data: DataSpec, problems: list[str], formats: Formats) -> bool:
 def _within_reach(ref: str, key: str, formats: Formats) -> bool:
     if assets.is_asset(ref):
         return assets.get(ref, "data") is not None and assets.cached(ref)
-    if Path(ref).expanduser().exists() or _is_path(ref, formats):
+    if "://" in ref or Path(ref).expanduser().exists() or _is_path(ref, formats):
         return True
     _look(ref, key, formats)
     return False
@@ -102,11 +102,16 @@ def read_source(
     if assets.is_asset(ref):
         table = read_file(assets.fetch(ref, kind="data"), key)
         return {"train": Table(key, ref, table.columns)}
+    if "://" in ref:
+        raise DataError(f"{key}: {public_uri(ref)} is an address; download the table, and give the file")
     path = Path(ref).expanduser()
-    if path.is_dir():
-        return _saved(path, key)
-    if path.exists():
-        return {"train": read_file(path, key, encoding, formats)}
+    try:
+        if path.is_dir():
+            return _saved(path, key)
+        if path.exists():
+            return {"train": read_file(path, key, encoding, formats)}
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise DataError(f"{key}: {shown(ref)} can't be a file: {getattr(error, 'strerror', None) or error}") from None
     if braces := _PARALLEL.search(ref):
         return {"train": _parallel(ref, braces, encoding, key)}
     if _is_path(ref, formats):

@@ -212,7 +212,7 @@ def _labels(tables: Mapping[str, Table], name: str) -> dict[str, list[Any]]:
 def _parser(texts: list[str]) -> Callable[[str], Any]:
     """What makes of all `texts` what they stand for."""
     if all(_INTEGER.fullmatch(text) for text in texts):
-        return int
+        return int if all(map(_fits, map(int, texts))) else str
     if all(_DECIMAL.fullmatch(text) for text in texts):
         return float
     if {text.lower() for text in texts} <= {"true", "false"}:
@@ -220,10 +220,16 @@ def _parser(texts: list[str]) -> Callable[[str], Any]:
     return str
 
 
+def _fits(number: float | Decimal) -> bool:
+    """Whether Arrow has a whole number of that size; a longer one is somebody's name or id."""
+    return -(2**63) <= number < 2**63
+
+
 def _unifier(values: list[Any]) -> Callable[[Any], Any]:
     """What brings all `values` to one type."""
-    if all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values):
-        return int if all(math.isfinite(v) and v == int(v) for v in values) else float
+    numbers = all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
+    if numbers and all(_fits(v) for v in values if isinstance(v, int)):
+        return int if all(math.isfinite(v) and v == int(v) and _fits(v) for v in values) else float
     return lambda v: str(v).lower() if isinstance(v, bool) else _text(v)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoft.space import ALL, KNOBS, Choice, Dimension, Range
-from autoft.words import nearest
+from autoft.words import nearest, shown
 
 MOST_POINTS = 1000
 
@@ -17,7 +17,7 @@ def parse_dimensions(path: str, raw: Any, problems: list[str]) -> dict[str, Dime
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
-        problems.append(f"{path}: {raw!r} is not a mapping from a knob to what is searched of it")
+        problems.append(f"{path}: {shown(raw)} is not a mapping from a knob to what is searched of it")
         return {}
     found: dict[str, Dimension] = {}
     for knob, value in raw.items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from autoft.space import Dimension, Range
@@ -15,11 +17,26 @@ from autoft.words import parse_duration, public_uri
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 
+_STORES = "mlflow.tracking_store"  # where MLflow's plugins name the schemes that they bring
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 LEAST_BUDGET = 40.0  # seconds
+
+
+def _nameable(ref: str) -> str:
+    if not ref.strip():
+        raise ValueError("is empty; leave it out or give a value")
+    if "\0" in ref or any(len(part.encode("utf-8", "replace")) > 255 for part in ref.split("/")):
+        raise ValueError("holds a name that no file and nothing on the hub can have")
+    return ref
+
+
+Ref = Annotated[str, AfterValidator(_nameable)]
+Some = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -27,32 +44,32 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class DataSpec(_Section):
     """Where the labelled data are, and how they are split."""
 
-    source: str | None = None
+    source: Ref | None = None
     """One table that autoft splits: a csv, tsv, jsonl, json, parquet or arrow file, a folder saved by
     `datasets`, `asset:NAME`, or the id of a data set on the hub."""
 
-    train: str | None = None
+    train: Ref | None = None
     """The training table, where the splits are given (instead of `source`)."""
 
-    validation: str | None = None
+    validation: Ref | None = None
     """The validation table; without it a part of `train` is taken."""
 
-    test: str | None = None
+    test: Ref | None = None
     """The test table; without it a part of `train` is taken. It stays locked until the end."""
 
     text: str = "text"
     """Column of the text."""
 
-    text_pair: str | None = None
+    text_pair: Some | None = None
     """Column of a second text, for tasks on pairs."""
 
     label: str = "label"
     """Column of the label."""
 
-    separator: Annotated[str, Field(min_length=1)] | None = None
+    separator: Some | None = None
     """What divides the labels of a row, for tasks with several of them in a column of texts: `;`, say."""
 
-    split: str | None = None
+    split: Some | None = None
     """Column of `source` that says which part each row belongs to: train, validation (dev, val, valid) or test."""
 
     validation_size: Share = 0.15
@@ -70,7 +87,7 @@ class DataSpec(_Section):
     encoding: str = "utf-8"
     """Encoding of text files."""
 
-    synonyms: str | None = None
+    synonyms: Ref | None = None
     """Word list for `augmentation: synonym`, a line for each word: the word and its synonyms, with commas between;
     without it NLTK's WordNet is asked."""
 
@@ -155,7 +172,7 @@ class Resources(_Section):
 class Tracking(_Section):
     """Where MLflow keeps the record."""
 
-    uri: str | None = None
+    uri: Some | None = None
     """An MLflow tracking URI; by default a SQLite store beside the searches."""
 
     @field_validator("uri", mode="before")
@@ -176,7 +193,22 @@ class Tracking(_Section):
             "secret", f"holds a password or token, which would be stored with the search; leave it out and {instead}"
         )
 
-    experiment: Annotated[str, Field(min_length=1)] = "autoft"
+    @field_validator("uri")
+    @classmethod
+    def _of_a_store(cls, uri: str | None) -> str | None:
+        if uri is None or re.match(r"(https?|(sqlite|postgresql|mysql|mssql)(\+\w+)?)://", uri):
+            return uri
+        scheme = re.split(r"[:+]", uri)[0] if ":" in uri else uri
+        if scheme.startswith("databricks") or scheme == "uc" or entry_points(group=_STORES, name=scheme):
+            return uri
+        if scheme in ("file", uri) and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() == "true":
+            return uri
+        raise ValueError(
+            f"{public_uri(uri)!r} is no address of an MLflow store; give that of a server (http://HOST:5000) "
+            f"or a database (sqlite:///runs/mlflow.db)"
+        )
+
+    experiment: Some = "autoft"
     """Name of the MLflow experiment."""
 
     register_model: bool = True
@@ -203,10 +235,10 @@ class SearchSpec(_Section):
     data: Annotated[DataSpec, BeforeValidator(_as_source)]
     """The data; a string is short for `source`."""
 
-    metric: str | None = None
+    metric: Some | None = None
     """The metric to optimise; by default the task's own."""
 
-    models: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)] | None = None
+    models: Annotated[tuple[Ref, ...], BeforeValidator(_as_list), Field(min_length=1)] | None = None
     """Pretrained models to choose from: a folder, `asset:NAME`, or an id on the hub; by default the task's."""
 
     space: dict[str, Dimension] = Field(default_factory=dict)

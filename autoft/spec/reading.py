@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from autoft.errors import SpecError
 from autoft.spec.dimensions import parse_dimensions
 from autoft.spec.model import SearchSpec
-from autoft.words import nearest, public_uri
+from autoft.words import nearest, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def parse_draft(raw: Mapping[str, Any]) -> Draft:
         values["models"] = raw["space"]["model"]
     per_model = raw.get("per_model") or {}
     if not isinstance(per_model, Mapping):
-        problems.append(f"per_model: {per_model!r} is not a mapping from a model to its own space")
+        problems.append(f"per_model: {shown(per_model)} is not a mapping from a model to its own space")
         per_model = {}
     models = values.get("models") or ()
     if not isinstance(models, list | tuple):
@@ -135,10 +136,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise SpecError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: can't be read: {error}") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"{path}: is not utf-8; save it as utf-8") from None
+    except OSError as error:
+        raise SpecError(f"{path}: can't be read: {error.strerror}") from None
     except _RepeatedKeyError as error:
         raise SpecError(f"{path}: line {error.line}: {error}; keep one of the two") from None
+    except RecursionError:
+        raise SpecError(f"{path}: not YAML: {_DEEP}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: the 13th month of a date, say
         raise SpecError(f"{path}: not YAML: {_fault(error)}") from None
     if not isinstance(raw, dict):
@@ -156,6 +161,8 @@ def read_value(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except _RepeatedKeyError:
         raise
+    except RecursionError:
+        raise ValueError(f"not YAML: {_DEEP}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"not YAML: {_fault(error)}") from None
 
@@ -163,6 +170,9 @@ def read_value(text: str) -> Any:
 def write_yaml(spec: SearchSpec, path: Path) -> None:
     """Writes a spec so that `load` reads back an equal one."""
     path.write_text(yaml.safe_dump(spec.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+_DEEP = "it is nested too deep"
 
 
 def _fault(error: Exception) -> str:
@@ -215,11 +225,24 @@ def _line(detail: dict[str, Any]) -> str:
         return f"{path}: unknown key{nearest(location[-1], _keys(location[:-1]))}"
     if kind == "missing":
         return f"{path}: missing; {_hint(location)}"
+    if path == "data" and kind == "model_type":
+        return f"{path}: found {shown(found)}; {_hint(location)}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     if kind in {"value_error", "secret"}:
         return f"{path}: {message}"
-    # A URI may stand in the wrong place, with its password.
-    return f"{path}: found {public_uri(repr(found))}; {message[:1].lower()}{message[1:]}"
+    if kind == "string_type" and isinstance(found, int | float | date):
+        return f"{path}: found {shown(found)}, which YAML does not take for a text; put it in quotes"
+    return f"{path}: found {shown(found)}; {_WANTED.get(kind) or f'{message[:1].lower()}{message[1:]}'}"
+
+
+# What pydantic says in Python's words.
+_WANTED = {
+    "string_too_short": "leave it out or give a value",
+    "string_type": "it has to be a text",
+    "tuple_type": "it has to be a list",
+    "dict_type": "it has to be a mapping, {key: value}",
+    "model_type": "it has to be a mapping, {key: value}",
+}
 
 
 def _keys(location: list[str]) -> Iterable[str]:
