@@ -18,7 +18,7 @@ def test_perplexity_over_rows_is_that_of_all_tokens_together(seed):
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).double(), labels.flatten(), ignore_index=-100).item()
     right = (logits.argmax(-1) == labels)[labels != -100].double().mean().item()
     assert perplexity(tally(logits, labels)) == pytest.approx(
-        {"perplexity": math.exp(loss), "token_accuracy": right, "loss": loss}, rel=1e-12
+        {"perplexity": math.exp(loss), "token_accuracy": right, "loss": loss}, rel=1e-5
     )
 
 

@@ -56,8 +56,7 @@ def loss(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], config: Tria
     from autoft.tasks import losses
 
     logits, labels = _shifted(model, batch)
-    counted = labels != IGNORED
-    return losses.of_classes(logits[counted], labels[counted], config)
+    return losses.of_classes(logits, labels, config)
 
 
 def scores(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> list[Tally]:

@@ -36,8 +36,8 @@ def tally(logits: torch.Tensor, labels: torch.Tensor) -> list[Tally]:
 
     found: list[Tally] = []
     for row, wanted in zip(logits, labels, strict=True):
-        counted = wanted != -100  # row by row: all of a batch in fp64 would take gigabytes
-        chosen, targets = row[counted].double(), wanted[counted]
+        counted = wanted != -100  # row by row: a second copy of a batch would take gigabytes
+        chosen, targets = row[counted].float(), wanted[counted]
         nll = torch.nn.functional.cross_entropy(chosen, targets, reduction="sum").item() if len(targets) else 0.0
         right = int((chosen.argmax(dim=-1) == targets).sum())
         found.append({"nll": nll, "tokens": len(targets), "right": right})
