@@ -38,6 +38,18 @@ def test_values_and_gradients_are_those_of_a_linear_layer(helping, bias, shape):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_rows_with_gaps_between_them_are_like_any_other(helping):
+    torch.manual_seed(0)
+    plain = nn.Linear(24, 40)
+    fast = copy.deepcopy(plain)
+    products.speed_up(nn.Sequential(fast))
+    rows, gradient = torch.randn(3, 7, 24), torch.randn(3, 40)
+    for layer in (plain, fast):
+        layer(rows[:, 0]).backward(gradient)
+    torch.testing.assert_close(fast.weight.grad, plain.weight.grad, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(fast(rows[:, 0]), plain(rows[:, 0]), rtol=1e-5, atol=1e-5)
+
+
 def test_a_frozen_layer_gets_no_gradient_and_hands_one_on(helping):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8).requires_grad_(False))
