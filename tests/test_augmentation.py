@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import paused_at_every_step
 
 from autoft.errors import InputError, SpecError
 from autoft.records import TrialConfig
@@ -169,12 +170,7 @@ def test_a_paused_trial_goes_on_with_the_same_words(tiny_job, tiny_bert, tmp_pat
     whole = FineTune(tiny_job, config)
     while not whole.ended:
         whole.advance(math.inf)
-    trial = FineTune(tiny_job, config)
-    while not trial.ended:
-        trial.advance(0.0)
-        trial.save(tmp_path)
-        trial = FineTune(tiny_job, config)
-        assert trial.restore(tmp_path)
+    trial = paused_at_every_step(tiny_job, config, tmp_path)
     assert all(torch.equal(tensor, trial._best[key]) for key, tensor in whole._best.items())
     assert [(r.value, r.train_loss) for r in whole.reports] == [(r.value, r.train_loss) for r in trial.reports]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import paused_at_every_step
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification, pipeline
 
 from autoft.records import TrialConfig
@@ -63,12 +64,7 @@ def test_every_kind_of_model_adapts_pauses_and_is_exported_whole(tiny_job, tiny_
     job = replace(tiny_job, metric="loss")
     config = config_of(tiny_models[name], epochs=1, batch_size=32, lora_dropout=0.1)
     whole = run(FineTune(job, config))
-    trial = FineTune(job, config)
-    while not trial.ended:
-        trial.advance(0.0)
-        trial.save(tmp_path / "c")
-        trial = FineTune(job, config)
-        assert trial.restore(tmp_path / "c")
+    trial = paused_at_every_step(job, config, tmp_path / "c")
     assert all(torch.equal(tensor, trial._best[key]) for key, tensor in whole._best.items())
     export.export(job, config, tmp_path / "c", tmp_path / "model", {})
     saved = load_file(tmp_path / "model" / "model.safetensors")

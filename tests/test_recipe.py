@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny import paused_at_every_step
 from torch.nn import functional
 
 from autoft import tasks
@@ -200,12 +201,7 @@ def test_adafactor_keeps_one_number_for_each_row_and_column(tiny_job, tiny_bert)
 def test_a_paused_trial_goes_on_bit_for_bit(tiny_job, tiny_bert, tmp_path, name, knobs):
     config = config_of(tiny_bert, optimizer=name, epochs=1, dropout=0.2, schedule="wsd", **knobs)
     whole = after(tiny_job, config, 99)
-    trial = FineTune(tiny_job, config)
-    while not trial.ended:
-        trial.advance(0.0)
-        trial.save(tmp_path)
-        trial = FineTune(tiny_job, config)
-        assert trial.restore(tmp_path)
+    trial = paused_at_every_step(tiny_job, config, tmp_path)
     assert whole._best.keys() == trial._best.keys()
     assert all(torch.equal(tensor, trial._best[key]) for key, tensor in whole._best.items())
     assert [(r.value, r.train_loss) for r in whole.reports] == [(r.value, r.train_loss) for r in trial.reports]

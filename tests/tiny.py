@@ -170,3 +170,16 @@ def tiny_job(tiny_folder: Path):
         patience=5,
         threads=1,
     )
+
+
+def paused_at_every_step(job, config, folder):
+    """A trial that has ended, written to `folder` and opened again after each of its steps."""
+    from autoft.training.finetune import FineTune
+
+    trial = FineTune(job, config)
+    while not trial.ended:
+        trial.advance(0.0)
+        trial.save(folder)
+        trial = FineTune(job, config)
+        assert trial.restore(folder)
+    return trial

@@ -11,12 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from autoft.data.formats.plain import turns
-from autoft.records import Direction, TrialConfig
 from autoft.spec import DataSpec
 from autoft.tasks import causal, texts
-from autoft.tasks.base import Column, Example, Kind, Meta, Task
+from autoft.tasks.base import Column, Example, Kind, Meta
 from autoft.tasks.loading import tokenizer_of
-from autoft.tasks.metrics_tokens import perplexity, unigram
+from autoft.tasks.metrics_tokens import perplexity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,21 +27,13 @@ if TYPE_CHECKING:
 _NEW = 64  # tokens of a reply, at most
 
 
-class Dialogue(Task):
+class Dialogue(causal.NextToken):
     """The next turn of a conversation."""
 
     name = "dialogue"
     summary = "a reply to the turns before it, by a decoder"
     example = "autoft search --task dialogue --data conversations.jsonl"
-    metrics: Mapping[str, Direction] = MappingProxyType(
-        {"perplexity": Direction.MINIMIZE, "token_accuracy": Direction.MAXIMIZE, "loss": Direction.MINIMIZE}
-    )
-    evaluated_at_once = 8  # of a score for every word of the vocabulary
-    pipeline = "text-generation"
-    models = ("asset:bert-tiny",)
     formats = MappingProxyType(dict.fromkeys((".jsonl", ".ndjson"), turns))
-    head = "AutoModelForCausalLM"
-    knobs = ("label_smoothing",)
 
     def columns(self, data: DataSpec) -> tuple[Column, ...]:
         """The turns before the reply, and the reply."""
@@ -55,10 +46,6 @@ class Dialogue(Task):
         except (TypeError, KeyError):
             return "has a turn that is neither a text nor a mapping with role and content"
         return ""
-
-    def build(self, path: str, meta: Meta, config: TrialConfig) -> PreTrainedModel:
-        """See `causal.build`."""
-        return causal.build(path, config)
 
     def encode(
         self, rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, meta: Meta, max_length: int
@@ -77,16 +64,10 @@ class Dialogue(Task):
             examples.append({**example, "extra": {"ids": reply}})
         return examples
 
-    def loss(
-        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
-    ) -> torch.Tensor:
-        """Cross-entropy, the mean over the tokens of the replies."""
-        return causal.loss(model, batch, config)
-
     def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
         """A tally of each known reply; where none is known, the likeliest one as `text`."""
         if "labels" in batch:
-            return causal.scores(model, batch)
+            return super().scores(model, batch, meta)
         tokenizer: Any = tokenizer_of(model)
         found = []
         for ids, mask in zip(batch["input_ids"], batch["attention_mask"].bool(), strict=True):
@@ -102,24 +83,9 @@ class Dialogue(Task):
             found.append({"text": tokenizer.decode(made[0, prompt.shape[1] :], skip_special_tokens=True).strip()})
         return found
 
-    def measure(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> dict[str, float]:
-        """See `autoft.tasks.metrics_tokens`."""
-        return perplexity(scores)
-
     def answers(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> list[dict[str, Any]]:
         """The reply; or, where one is known, how well the model foretells it."""
         return [{"generated_text": row["text"]} if "text" in row else perplexity([row]) for row in scores]
-
-    def baselines(
-        self,
-        train: pd.DataFrame,
-        other: pd.DataFrame,
-        known: Sequence[Example],
-        examples: Sequence[Example],
-        meta: Meta,
-    ) -> dict[str, Scores]:
-        """Each token as often as it occurs in the replies of the training rows."""
-        return {"unigram": unigram(*([one["extra"]["ids"] for one in some] for some in (known, examples)))}
 
 
 def _turns(cell: Any) -> list[dict[str, str]]:

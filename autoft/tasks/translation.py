@@ -10,21 +10,19 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from autoft.records import Direction, TrialConfig
+from autoft.records import Direction
 from autoft.spec import DataSpec
 from autoft.tasks import seq2seq, texts
-from autoft.tasks.base import Column, Example, Meta, Splits, Task
+from autoft.tasks.base import Example, Meta, Splits
 from autoft.tasks.metrics_text import lacking, signatures, translation
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.tasks.base import Scores
 
 
-class Translation(Task):
+class Translation(seq2seq.Writer):
     """A text in another language."""
 
     name = "translation"
@@ -33,13 +31,6 @@ class Translation(Task):
     metrics: Mapping[str, Direction] = MappingProxyType(
         dict.fromkeys(("chrf", "bleu"), Direction.MAXIMIZE) | {"loss": Direction.MINIMIZE}
     )
-    models = ("asset:bert-tiny",)
-    evaluated_at_once = 16
-    knobs = ("label_smoothing",)
-
-    def columns(self, data: DataSpec) -> tuple[Column, ...]:
-        """The text and its translation."""
-        return (Column(data.text), Column(data.label))
 
     def problems(self, splits: Splits, data: DataSpec) -> list[str]:
         """A library that is not there."""
@@ -49,26 +40,6 @@ class Translation(Task):
         """How much has to be written, in tokens; and how the scores are made, for the report."""
         targets = [str(text) for text in texts.column(train, data.label)]
         return {"longest": seq2seq.longest(targets), "notes": signatures()}
-
-    def build(self, path: str, meta: Meta, config: TrialConfig) -> PreTrainedModel:
-        """See `seq2seq.build`."""
-        return seq2seq.build(path, config)
-
-    def encode(
-        self, rows: pd.DataFrame, tokenizer: PreTrainedTokenizerBase, meta: Meta, max_length: int
-    ) -> list[Example]:
-        """See `seq2seq.encode`."""
-        return seq2seq.encode(rows, tokenizer, meta, max_length)
-
-    def loss(
-        self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta, config: TrialConfig
-    ) -> torch.Tensor:
-        """Cross-entropy, the mean over the tokens of the translations."""
-        return seq2seq.loss(model, batch, config)
-
-    def scores(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], meta: Meta) -> Scores:
-        """See `seq2seq.scores`."""
-        return seq2seq.scores(model, batch, meta)
 
     def measure(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> dict[str, float]:
         """See `autoft.tasks.metrics_text.translation`."""
