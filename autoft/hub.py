@@ -50,6 +50,17 @@ def look(ref: str, kind: Literal["model", "dataset"]) -> Answer:
     return "there"
 
 
+def full_name(ref: str, kind: Literal["model", "dataset"]) -> str:
+    """What the hub calls a repository now, its owner included; `ref` itself where the hub doesn't say."""
+    from huggingface_hub import HfApi, constants
+
+    try:
+        with quiet():
+            return str(HfApi(endpoint=constants.ENDPOINT).repo_info(ref, repo_type=kind, timeout=TIMEOUT).id)
+    except Exception:  # as in `look`
+        return ref
+
+
 @contextlib.contextmanager
 def offline() -> Iterator[None]:
     """Keeps `datasets` to what it has, as HF_HUB_OFFLINE does: else it asks a hub that is silent again and again."""

@@ -128,7 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._say(404, {"error": "Not found"})
 
-    do_HEAD = do_POST = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass

@@ -58,7 +58,10 @@ def look(ref: str, key: str, config: str | None = None, near: str = "") -> str:
     if near:
         silent = f"there is no file {ref}{near} As the id of a data set it can't be looked up: the hub can't be reached"
     elif config and _cached(ref):
-        silent = f"the configuration {config!r} of {ref} was not downloaded before, and the hub can't be reached"
+        silent = (
+            f"the configuration {config!r} of {ref} was not downloaded before, and the hub can't be reached; "
+            f"check the network"
+        )
     else:
         silent = f"{ref} is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
     if not _cached(ref, config):
@@ -89,7 +92,11 @@ def load(ref: str, key: str, config: str | None = None, near: str = "") -> dict[
             raise DataError(unreachable) from None
         if isinstance(error, datasets.exceptions.DatasetNotFoundError):  # what is gated can be seen, and not be read
             raise DataError(_refused(ref, key, near, gated="gated" in str(error))) from None
-        raise DataError(_misnamed(ref, config, str(error)) or f"{key}: {ref} {_failed(error)}") from None
+        if "/" not in ref and (name := hub.full_name(ref, "dataset")) != ref:  # datasets no longer takes the short one
+            raise DataError(f"{key}: {ref} is called {name} on the hub; write that") from None
+        raise DataError(
+            _misnamed(ref, config, str(error)) or f"{key}: {ref} can't be loaded from the hub: {_one_line(error)}"
+        ) from None
     return _parts(loaded, ref if config is None else f"{ref} {config}", key)
 
 
@@ -106,25 +113,26 @@ def _refused(ref: str, key: str, near: str, *, gated: bool) -> str:
 
 
 # How `datasets` begins its complaints of the configuration, online and offline; the names stand in what follows.
-_NO_CONFIG = re.compile(r"Config name is missing.*?\[(?P<listed>.*?)\]|There are multiple .*cache: (?P<kept>.*)")
+_NO_CONFIG = re.compile(
+    r"Config name is missing.*?\[(?P<listed>[^\]]*)\]|There are multiple [^\n]* cache: (?P<kept>[^\n]*)", re.DOTALL
+)
 _WRONG_CONFIG = re.compile(r"BuilderConfig .* not found\. Available: \[(?P<listed>.*?)\]", re.DOTALL)
 
 
 def _misnamed(ref: str, config: str | None, said: str) -> str:
     """A line where the configuration is missing, or another one; empty where something else is wrong."""
-    line = " ".join(said.split("\n\t")[0].split("Example of usage")[0].split("Please specify")[0].split())
-    if (match := _NO_CONFIG.search(line)) and config is None:
-        names = [name.strip(" '\"") for name in (match["listed"] or match["kept"]).split(",")]
-        example = f"name one, such as data.config: {names[0]}"
-        return f"data.config: {ref} has the configurations {', '.join(names)}; {example}"
-    if (match := _WRONG_CONFIG.search(said)) and config is not None:
-        names = [name.strip(" '\"") for name in match["listed"].split(",")]
-        return f"data.config: {ref} has no configuration {config!r}{nearest(config, names)}"
+    if config is None and (match := _NO_CONFIG.search(said)):
+        names = _names(match["listed"] or match["kept"])
+        return (
+            f"data.config: {ref} has the configurations {', '.join(names)}; name one, such as data.config: {names[0]}"
+        )
+    if config is not None and (match := _WRONG_CONFIG.search(said)):
+        return f"data.config: {ref} has no configuration {config!r}{nearest(config, _names(match['listed']))}"
     return ""
 
 
-def _failed(error: Exception) -> str:
-    return f"can't be loaded from the hub: {_one_line(error)}"
+def _names(listed: str) -> list[str]:
+    return [name.strip(" '\"\n") for name in listed.split(",")]
 
 
 def _cached(ref: str, config: str | None = None) -> bool:
