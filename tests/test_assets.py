@@ -242,7 +242,7 @@ def test_the_tweets_come_through_the_index(tmp_path: Path, monkeypatch: pytest.M
 
 # By data set: its task, its rows, and something that has to be in one of them.
 TABLES = {
-    "tweet-ratings": ("text-regression", 4200, ("Somehow I was blessed with some really amazing friends in my life",)),
+    "tweet-ratings": ("text-regression", 4200, ("Ugh. I hate hate hate getting blood drawn.",)),
     "r8": ("text-classification", 7595, ()),
     "addresses": ("token-classification", 1456, ("1044",)),
     "address-questions": ("question-answering", 1508, ("What is the street name?",)),

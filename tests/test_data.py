@@ -641,10 +641,13 @@ def test_the_splits_of_a_saved_folder_are_used_and_an_unlabelled_test_is_not(tmp
     )
     folder.save_to_disk(str(tmp_path / "d"))
     splits = load(tmp_path / "d")
-    assert list(splits.validation["text"]) == list(rows["text"][80:])
-    assert [len(splits.train), len(splits.test)] == [68, 12]
-    assert set(splits.train["text"]) | set(splits.test["text"]) == set(rows["text"][:80])
-    assert splits.notes == (f"{tmp_path / 'd'} (test) has no labels; test is taken from the training rows instead",)
+    assert list(splits.test["text"]) == list(rows["text"][80:])
+    assert [len(splits.train), len(splits.validation)] == [68, 12]
+    assert set(splits.train["text"]) | set(splits.validation["text"]) == set(rows["text"][:80])
+    assert splits.notes == (
+        f"{tmp_path / 'd'} (test) has no labels; the rows of validation are the test instead, and validation is "
+        f"taken from the training rows",
+    )
 
 
 def test_a_label_that_training_never_sees_is_refused(tmp_path: Path) -> None:

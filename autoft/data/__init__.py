@@ -2,7 +2,8 @@
 
 splits     the records: Splits, its fingerprint, what is asked of a task
 reading    one file to a table
-sources    what the spec names to tables: files, saved folders, assets, the hub
+sets       folders saved by `datasets`, and data sets of the hub, to tables
+sources    what the spec names to tables: files, assets, and those
 values     a table's values to texts and labels of one type
 checking   what is wrong with the rows
 splitting  the limit and the split

@@ -24,8 +24,8 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
     """Reads, checks and splits the data of a spec.
 
     Splits that are given stay as they are; those that are missing are taken from the training rows, in the
-    shares of `task.stratify`. A named split of a source without any label counts as missing. The rows keep the
-    order of their table, which doesn't depend on its format.
+    shares of `task.stratify`. A named split of a source without any label counts as missing; for a test without
+    labels the validation rows stand in. The rows keep the order of their table, which doesn't depend on its format.
 
     Args:
         spec: The `data` section of a search spec.
@@ -181,16 +181,27 @@ def _faults(
 
 
 def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:
-    """Takes out parts that hold no label at all, as the test sets of benchmarks do; a note for each."""
+    """Takes out parts that hold no label at all, as the test sets of benchmarks do; a note for each.
+
+    Validation then is the test: that is what others report of such a benchmark, and its training rows may be like
+    each other (SST-2's are phrases of the same sentences), so that a test made of them would flatter.
+    """
     if "train" not in tables or spec.label not in tables["train"].columns:
         return []
-    notes = []
     known = tables["train"].columns[spec.label]
-    for part in ("validation", "test"):
-        if part not in tables:
-            continue
-        labels = tables[part].columns.get(spec.label, [])
-        if all(label is None or (label == -1 and -1 not in known) for label in labels):
-            notes.append(f"{tables[part].where} has no labels; {part} is taken from the training rows instead")
-            del tables[part]
+    empty = {
+        part: table
+        for part, table in tables.items()
+        if part != "train"
+        and all(label is None or (label == -1 and -1 not in known) for label in table.columns.get(spec.label, []))
+    }
+    for part in empty:
+        del tables[part]
+    notes = [f"{table.where} has no labels; {part} is taken from the training rows" for part, table in empty.items()]
+    if "test" in empty and "validation" in tables:
+        notes = [
+            f"{empty['test'].where} has no labels; the rows of validation are the test instead, and validation is "
+            f"taken from the training rows"
+        ]
+        tables["test"] = tables.pop("validation")
     return notes

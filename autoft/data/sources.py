@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from autoft import assets, hub
-from autoft.data.reading import Formats, Table, Unreadable, decoded, from_arrow, is_table, read_file
+from autoft import assets
+from autoft.data import sets
+from autoft.data.reading import Formats, Table, Unreadable, decoded, is_table, read_file
 from autoft.data.splits import PARTS
 from autoft.errors import DataError, InputError
 from autoft.spec import DataSpec
@@ -24,8 +23,6 @@ _FILE = re.compile(
     r"|zip|gz|bz2|xz|zst|7z|tar|tgz|[ct]sv\w*|\w*json\w*|parq\w*)",
     re.IGNORECASE,
 )
-# What data sets call the part that chooses the winner.
-_ALIASES = {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
 def read_sources(data: DataSpec, problems: list[str], formats: Formats) -> dict[str, Table]:
@@ -36,7 +33,7 @@ def read_sources(data: DataSpec, problems: list[str], formats: Formats) -> dict[
     found: dict[str, Table] = {}
     if data.source is not None:
         try:
-            return read_source(data.source, data.encoding, formats=formats)
+            return read_source(data.source, data.encoding, formats=formats, config=data.config)
         except InputError as error:
             problems += error.problems
         return found
@@ -46,7 +43,7 @@ def read_sources(data: DataSpec, problems: list[str], formats: Formats) -> dict[
             continue
         key = f"data.{part}"
         try:
-            tables = read_source(ref, data.encoding, key, formats)
+            tables = read_source(ref, data.encoding, key, formats, data.config)
         except InputError as error:
             problems += error.problems
             continue
@@ -65,24 +62,28 @@ def within_reach(data: DataSpec, problems: list[str], formats: Formats) -> bool:
     for part in ("source", *PARTS):
         ref: str | None = getattr(data, part)
         try:
-            reach &= ref is None or _within_reach(ref, f"data.{part}", formats)
+            reach &= ref is None or _within_reach(ref, f"data.{part}", formats, data.config)
         except InputError as error:
             problems += error.problems
             reach = False
     return reach
 
 
-def _within_reach(ref: str, key: str, formats: Formats) -> bool:
+def _within_reach(ref: str, key: str, formats: Formats, config: str | None) -> bool:
     if assets.is_asset(ref):
         return assets.get(ref, "data") is not None and assets.cached(ref)
     if "://" in ref or Path(ref).expanduser().exists() or _is_path(ref, formats):
         return True
-    _look(ref, key, formats)
+    sets.look(ref, key, config, _neighbour(Path(ref), formats))
     return False
 
 
 def read_source(
-    ref: str, encoding: str = "utf-8", key: str = "data.source", formats: Formats = MappingProxyType({})
+    ref: str,
+    encoding: str = "utf-8",
+    key: str = "data.source",
+    formats: Formats = MappingProxyType({}),
+    config: str | None = None,
 ) -> dict[str, Table]:
     """The table or the named splits behind `ref`.
 
@@ -92,6 +93,7 @@ def read_source(
         encoding: Of text files.
         key: Where the spec names it.
         formats: What is read beside tables.
+        config: Which configuration of a data set on the hub.
 
     Returns:
         Tables by part. A data set with one split only is `train`, whatever its name.
@@ -99,6 +101,15 @@ def read_source(
     Raises:
         DataError: There is no such thing, or it can't be read.
     """
+    if found := _here(ref, encoding, key, formats):
+        if config is not None:
+            raise DataError(f"data.config: has no effect on {ref}, which is no data set of the hub; leave it out")
+        return found
+    return sets.load(ref, key, config, _neighbour(Path(ref), formats))
+
+
+def _here(ref: str, encoding: str, key: str, formats: Formats) -> dict[str, Table] | None:
+    """What `ref` names beside data sets of the hub; None where it can only be one of them."""
     if assets.is_asset(ref):
         table = read_file(assets.fetch(ref, kind="data"), key)
         return {"train": Table(key, ref, table.columns)}
@@ -107,7 +118,7 @@ def read_source(
     path = Path(ref).expanduser()
     try:
         if path.is_dir():
-            return _saved(path, key)
+            return sets.saved(path, key)
         if path.exists():
             return {"train": read_file(path, key, encoding, formats)}
     except (OSError, ValueError) as error:  # a name that no file can have
@@ -116,7 +127,7 @@ def read_source(
         return {"train": _parallel(ref, braces, encoding, key)}
     if _is_path(ref, formats):
         raise DataError(missing_file(key, path, formats))
-    return _hub(ref, key, formats)
+    return None
 
 
 def _is_path(ref: str, formats: Formats) -> bool:
@@ -164,123 +175,3 @@ def _neighbour(path: Path, formats: Formats) -> str:
     same = [name for name in names if Path(name).stem == path.name]  # only the ending was left out
     hint = nearest(path.name, same or names)
     return hint if "did you mean" in hint else ""
-
-
-def _saved(path: Path, key: str) -> dict[str, Table]:
-    """A folder written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
-    if not any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
-        raise DataError(
-            f"{key}: {path} is a folder that was not saved by datasets; give a file in it, "
-            f"or a folder written by save_to_disk"
-        )
-    import datasets
-
-    try:
-        return _parts(datasets.load_from_disk(str(path)), str(path), key)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged folder fails in many ways, deep inside datasets and Arrow
-        raise DataError(f"{key}: {path} can't be read by datasets: {_one_line(error)}; save it again") from None
-
-
-def _look(ref: str, key: str, formats: Formats) -> str:
-    """Asks the hub for a data set; what to say where it can't be reached after all.
-
-    Raises:
-        DataError: It has none that can be read, or can't be reached and `datasets` has not kept it.
-    """
-    answer = hub.look(ref)
-    near = _neighbour(Path(ref), formats)
-    if answer == "missing":
-        raise DataError(
-            f"{key}: {ref} is neither a file here nor a data set on the hub that can be read"
-            f"{near or '; check its spelling'}"
-        )
-    if answer == "gated":
-        raise DataError(
-            f"{key}: {ref} is a data set whose owner asks for your consent; accept the terms on its page, "
-            f"then run `hf auth login`"
-        )
-    if near:
-        silent = f"there is no file {ref}{near} As the id of a data set it can't be looked up: the hub can't be reached"
-    else:
-        silent = f"{ref} is no file here, and the hub can't be reached; give a file or asset:NAME, or check the network"
-    if answer == "unreachable" and not _cached(ref):
-        raise DataError(f"{key}: {silent}")
-    return f"{key}: {silent}"
-
-
-def _hub(ref: str, key: str, formats: Formats) -> dict[str, Table]:
-    import datasets
-
-    unreachable = _look(ref, key, formats)
-    try:
-        with hub.quiet(), _no_bars():
-            loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that
-    except Exception as error:  # the hub's client and datasets raise a dozen kinds, from ValueError to OSError
-        if isinstance(error, ConnectionError):
-            raise DataError(unreachable) from None
-        if "Config name is missing" in str(error):
-            what = "has several configurations; save the wanted one with save_to_disk, and give that folder"
-        elif isinstance(error, datasets.exceptions.DatasetNotFoundError):
-            what = "is neither a file here nor a data set on the hub that can be read; check its spelling"
-        else:
-            what = f"can't be loaded from the hub: {_one_line(error)}"
-        raise DataError(f"{key}: {ref} {what}") from None
-    return _parts(loaded, ref, key)
-
-
-def _cached(ref: str) -> bool:
-    """Whether `datasets` has loaded a data set of the hub before."""
-    import datasets
-    from datasets.naming import camelcase_to_snakecase
-
-    *owner, name = ref.split("/")
-    folder = "___".join([*owner, camelcase_to_snakecase(name)])
-    return any(Path(datasets.config.HF_DATASETS_CACHE, folder).expanduser().glob("*/*/*"))
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    import datasets
-
-    shown = datasets.are_progress_bars_disabled() is False
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
-
-
-def _parts(loaded: Any, where: str, key: str) -> dict[str, Table]:
-    """The tables of a `Dataset` or a `DatasetDict`."""
-    if not isinstance(loaded, Mapping):
-        return {"train": _table(loaded, where, key)}
-    if len(loaded) == 1:
-        return {"train": _table(next(iter(loaded.values())), where, key)}
-    found: dict[str, Table] = {}
-    for name, split in loaded.items():
-        part = _ALIASES.get(name, name)
-        if part in PARTS and part not in found:  # others, such as `unsupervised`, hold nothing to learn from
-            found[part] = _table(split, f"{where} ({name})", key)
-    if "train" not in found:
-        raise DataError(f"{key}: {where} has no split called train, only {', '.join(loaded)}; give one table")
-    return {part: found[part] for part in PARTS if part in found}
-
-
-def _table(split: Any, where: str, key: str) -> Table:
-    if len(split) == 0:
-        raise DataError(f"{key}: {where} has no rows")
-    columns = from_arrow(split.with_format("arrow")[:])
-    for name, feature in split.features.items():
-        names = getattr(feature, "names", None)
-        # A number that stands for a class is given its name, as people know it; -1 is "not labelled".
-        if names and all(value is None or isinstance(value, int) for value in columns[name]):
-            columns[name] = [names[v] if v is not None and v >= 0 else None for v in columns[name]]
-    return Table(key, where, columns)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:200] + "…"

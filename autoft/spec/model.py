@@ -48,6 +48,9 @@ class DataSpec(_Section):
     """One table that autoft splits: a csv, tsv, jsonl, json, parquet or arrow file, a folder saved by
     `datasets`, `asset:NAME`, or the id of a data set on the hub."""
 
+    config: Annotated[str, Field(min_length=1)] | None = None
+    """Which configuration of a data set on the hub, where it has several: `sst2` of `nyu-mll/glue`, say."""
+
     train: Ref | None = None
     """The training table, where the splits are given (instead of `source`)."""
 

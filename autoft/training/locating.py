@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from autoft import assets, hub
 from autoft.errors import ModelError
@@ -56,18 +55,17 @@ def _downloaded(ref: str) -> bool:
     Raises:
         ModelError: It is not there, and can't be got.
     """
-    from huggingface_hub import HfApi, constants, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    with hub.quiet(), _explained(ref):
+    try:
         if isinstance(try_to_load_from_cache(ref, "config.json"), str):
             return True
-        try:
-            HfApi(endpoint=constants.ENDPOINT).model_info(ref, timeout=hub.TIMEOUT)
-        except (HfHubHTTPError, OSError, ValueError):
-            raise
-        except Exception:  # of its HTTP client, which is another one in another version
-            raise LocalEntryNotFoundError("no answer") from None
+    except HFValidationError:
+        raise _refused(ref, "invalid") from None
+    answer = hub.look(ref, "model")
+    if answer != "there":
+        raise _refused(ref, answer)
     return False
 
 
@@ -82,56 +80,54 @@ def _neighbour(folder: Path) -> str:
 
 
 def _download(ref: str) -> Path:
+    """The folder of a model of the hub in its client's cache, which alone is asked where the hub is silent."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
-    with hub.quiet(), _explained(ref):
-        return Path(
-            snapshot_download(
-                ref,
-                allow_patterns=list(_HUB_FILES),
-                ignore_patterns=["*/*"],  # what lies below the top folder are copies in other formats
-                etag_timeout=hub.TIMEOUT,
-            )
-        )
-
-
-@contextlib.contextmanager
-def _explained(ref: str) -> Iterator[None]:
-    """Turns what the hub's client raises into a `ModelError`."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
-
-    known = ", ".join(f"{assets.PREFIX}{name}" for name in assets.names("model"))
+    silent = hub.look(ref, "model") == "unreachable"
     try:
-        yield
+        with hub.quiet():
+            return Path(
+                snapshot_download(
+                    ref,
+                    allow_patterns=list(_HUB_FILES),
+                    ignore_patterns=["*/*"],  # what lies below the top folder are copies in other formats
+                    etag_timeout=hub.TIMEOUT,
+                    local_files_only=silent,
+                )
+            )
     except HFValidationError:
-        raise ModelError(
-            f"model {ref}: neither a folder nor an id on the hub; give a folder, or one of {known}"
-        ) from None
+        raise _refused(ref, "invalid") from None
     except GatedRepoError:
-        raise ModelError(
-            f"model {ref}: its owner asks for your consent; accept the terms on its page, then run `hf auth login`"
-        ) from None
+        raise _refused(ref, "gated") from None
     except RepositoryNotFoundError:
-        raise ModelError(
-            f"model {ref}: neither a folder nor a model that the hub shows you"
-            f"{_neighbour(Path(ref)) or f'; check the name, or use one of {known}'}"
-        ) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
-        raise ModelError(
-            f"model {ref}: not a folder, not downloaded before, and the hub can't be reached"
-            f"{_neighbour(Path(ref)) or f'; give a folder, or one of {known}'}"
-        ) from None
-    except (HfHubHTTPError, OSError) as error:
+        raise _refused(ref, "missing") from None
+    except LocalEntryNotFoundError:
+        raise _refused(ref, "unreachable") from None
+    except Exception as error:  # what its HTTP client raises has no root that two versions of it share
         raise ModelError(f"model {ref}: the download failed: {one_line(error)}; try again") from None
+
+
+def _refused(ref: str, answer: Literal["invalid", "missing", "gated", "unreachable"]) -> ModelError:
+    """What to say of a model that the hub does not give."""
+    near = _neighbour(Path(ref))
+    known = ", ".join(f"{assets.PREFIX}{name}" for name in assets.names("model"))
+    lines = {
+        "invalid": f"neither a folder nor an id on the hub; give a folder, or one of {known}",
+        "missing": "neither a folder nor a model that the hub shows you"
+        f"{near or f'; check the name, or use one of {known}'}",
+        "gated": "its owner asks for your consent; accept the terms on its page, then run `hf auth login`",
+        "unreachable": "not a folder, not downloaded before, and the hub can't be reached"
+        f"{near or f'; give a folder, or one of {known}'}",
+    }
+    return ModelError(f"model {ref}: {lines[answer]}")
 
 
 def one_line(error: Exception) -> str:
