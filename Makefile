@@ -1,6 +1,7 @@
 # make demo    a virtual environment, pinned dependencies, then a real search to its end
 # make test    the whole test suite
 # make check   format, lint, types, architecture
+# make bench   one of the benchmarks: make bench NAME=engine (peers, overhead, cost, simulation, probe)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +9,7 @@ READY  := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-fast check format hooks clean
+.PHONY: demo test test-fast check bench format hooks clean
 
 demo: $(READY)
 	$(BIN)/autoft assets bert-tiny minilm-l6 tweets
@@ -25,6 +26,10 @@ check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+bench: $(READY)
+	@test -n "$(NAME)" || { echo "name one: make bench NAME=engine (peers, overhead, cost, simulation, probe)"; exit 1; }
+	$(BIN)/python -m benchmarks.$(NAME)
 
 format: $(READY)
 	$(BIN)/ruff format

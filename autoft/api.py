@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # Where each keyword of `search` stands in a spec.
 _OPTIONS = {
     **dict.fromkeys(("name", "task", "metric", "models"), ()),
-    **dict.fromkeys(("text", "text_pair", "label", "split", "limit", "clean", "encoding"), ("data",)),
+    **dict.fromkeys(("text", "text_pair", "label", "separator", "split", "limit", "clean", "encoding"), ("data",)),
     **dict.fromkeys(("train", "validation", "test", "validation_size", "test_size"), ("data",)),
     **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
     **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
@@ -84,7 +85,8 @@ def make_spec(path: str | Path | None = None, **options: Any) -> SearchSpec:
 
     Args:
         path: The YAML file.
-        options: `data` (a path, `asset:NAME`, a hub id or a mapping), `task`, `text`, `label`, `models`, `budget`,
+        options: `data` (a path, `asset:NAME`, a hub id or a mapping), `task` (a name, a reference such as
+            `my_task:Toxicity`, or the task itself), `text`, `label`, `models`, `budget`,
             `trials`, … and whole sections (`search={"eta": 4}`).
 
     Raises:
@@ -105,8 +107,10 @@ def sound_spec(path: str | Path | None = None, *, runs: str | Path = RUNS, **opt
     from autoft import tasks
 
     draft = _draft(path, options)
-    if draft.spec is not None and not draft.problems and draft.spec.task in tasks.names():
-        return draft.spec
+    if draft.spec is not None and not draft.problems:
+        with suppress(SpecError):  # which is told with the rest
+            tasks.get(draft.spec.task)
+            return draft.spec
     from autoft.mistakes import further
 
     raise InputError(*dict.fromkeys([*draft.problems, *further(draft, Path(runs))]))
@@ -116,6 +120,10 @@ def _draft(path: str | Path | None, options: Mapping[str, Any]) -> Draft:
     raw: dict[str, Any] = {"name": Path(path).stem, **read_yaml(path)} if path is not None else {}
     problems: list[str] = []
     options = dict(options)
+    if "task" in options and not isinstance(options["task"], str):
+        from autoft import tasks
+
+        options["task"] = tasks.reference(options["task"])
     source = options.pop("data", None)
     if source is not None:
         raw["data"] = (
@@ -205,6 +213,7 @@ def resume(
     runs: str | Path = RUNS,
     budget: str | float | None = None,
     trials: int | None = None,
+    task: Any = None,
     observer: Observer | None = None,
 ) -> Result:
     """Goes on with a search that was stopped, killed, or is to be searched further.
@@ -214,6 +223,7 @@ def resume(
         runs: Folder of the searches.
         budget: Time from now on; by default what is left of the search's own.
         trials: Number of trials in all; by default the search's own.
+        task: The task, where it was handed over as an object that can't be imported.
         observer: Called with a `Snapshot` several times a second at most.
 
     Raises:
@@ -226,6 +236,10 @@ def resume(
     from autoft.study.ledger import Ledger
 
     began = time.monotonic()
+    if task is not None:
+        from autoft import tasks
+
+        tasks.reference(task)
     folder = folder_of(name, runs)
     changes: dict[str, Any] = {} if trials is None else {"trials": trials}
     if not (folder / STUDY).is_file():

@@ -44,7 +44,7 @@ def further(draft: Draft, runs: Path) -> list[str]:
     look(lambda: check_place(runs))
     look(lambda: workers_here(spec.resources))
     for ref in spec.models or ():
-        look(lambda ref=ref: models.glance(ref))  # type: ignore[misc]
+        look(lambda ref=ref: models.glance(ref, "" if task is None else task.head))  # type: ignore[misc]
     if "data" not in draft.unsaid:
         look(lambda: data.glance(spec.data, task, spec.search.seed))
     return found

@@ -12,15 +12,19 @@ from typing import Any, TypeVar
 from autoft import data, tasks
 from autoft.assets import is_asset
 from autoft.errors import InputError, ResourceError, SpecError
-from autoft.space import ALL, KNOBS, PLAIN_RECIPE, Space, describe, resolve, upper
+from autoft.records import CONDITIONS
+from autoft.space import ALL, KNOBS, Space, check_grid, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
 from autoft.spec.dimensions import parse_dimensions
+from autoft.spec.effects import effective, without_effect
 from autoft.study.cluster import local_workers, reachable
 from autoft.study.driver import KEEP_WEIGHTS
 from autoft.study.halving import PLACES, default_rungs
+from autoft.study.sampling import check_cmaes
 from autoft.tasks import Splits, Task
-from autoft.training.devices import gpus
-from autoft.training.models import ModelInfo, inspect
+from autoft.training.augmentation import load_synonyms
+from autoft.training.devices import gpus, precision
+from autoft.training.models import ModelInfo, abilities, inspect
 from autoft.words import nearest
 
 DEFAULT_TRIALS = 24
@@ -40,7 +44,7 @@ class Plan:
         splits: The rows.
         models: The pretrained models.
         space: What is searched.
-        start: Points of the space to try first.
+        start: Points of the space that the user wants tried first; None where autoft may choose.
         rungs: Training samples seen at each rung; empty where no trial is paused.
         workers: Trials at once.
         notes: What the user should know, a sentence each.
@@ -52,7 +56,7 @@ class Plan:
     splits: Splits
     models: tuple[ModelInfo, ...]
     space: Space
-    start: tuple[Mapping[str, Any], ...]
+    start: tuple[Mapping[str, Any], ...] | None
     rungs: tuple[int, ...]
     workers: int
     notes: tuple[str, ...]
@@ -98,15 +102,15 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     if twice := [ref for i, ref in enumerate(refs) if ref in refs[:i]]:
         problems.append(f"models: {twice[0]} stands there twice")
     workers = _collect(problems, lambda: workers_here(spec.resources))
-    models = [_collect(problems, lambda ref=ref: inspect(ref)) for ref in refs]  # type: ignore[misc]
+    models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
     rows = splits or _collect(problems, lambda: data.load(spec.data, task, spec.search.seed))
     space = _collect(problems, lambda: _space(spec, known)) if len(known) == len(refs) else None
-    start = _collect(problems, lambda: _start(spec, space, known)) if space else ()
-    if problems or rows is None or space is None or workers is None or start is None:
+    start = _collect(problems, lambda: _start(spec, space, known)) if space else None
+    if problems or rows is None or space is None or workers is None:
         raise InputError(*dict.fromkeys(problems))
     rungs: tuple[int, ...] = ()
-    if spec.search.scheduler == "halving":
+    if spec.search.scheduler != "none":
         rungs = default_rungs(
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
@@ -114,14 +118,14 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     return Plan(
         spec=spec,
         task=task,
-        meta=task.learn(rows.train, spec.data),
+        meta=tasks.learn(task, rows.train, spec.data),
         splits=rows,
         models=known,
         space=space,
         start=start,
         rungs=rungs,
         workers=workers,
-        notes=_notes(rows, spec, space),
+        notes=() if task.windows else _notes(rows, spec, space),
     )
 
 
@@ -138,8 +142,10 @@ def _absolute(spec: SearchSpec) -> SearchSpec:
             {**point, "model": absolute(point["model"])} if isinstance(point.get("model"), str) else point
             for point in start
         )
+    synonyms = spec.data.synonyms and str(Path(spec.data.synonyms).absolute())
     return spec.model_copy(
         update={
+            "data": spec.data.model_copy(update={"synonyms": synonyms}),
             "models": tuple(absolute(ref) for ref in spec.models) if spec.models else None,
             "per_model": {absolute(ref): knobs for ref, knobs in spec.per_model.items()},
             "search": spec.search.model_copy(update={"start": start}),
@@ -151,19 +157,29 @@ def _filled(spec: SearchSpec, task: Task) -> SearchSpec:
     """The spec with the task's defaults written out, so that it means the same in a later version."""
     problems: list[str] = []
     search = spec.search
-    if search.trials is None and search.budget is None:
+    if search.trials is None and search.budget is None and search.sampler != "grid":
         search = search.model_copy(update={"trials": DEFAULT_TRIALS})
+    resources = spec.resources
+    if resources.precision == "auto":
+        resources = resources.model_copy(update={"precision": precision()})
     default = parse_dimensions("space", task.space(), problems)
-    if problems:  # the task's own fault
+    problems += without_effect(spec, default, task=task.name, knobs=_obeyed(task), losses=task.losses)
+    if problems:
         raise SpecError(*problems)
     return spec.model_copy(
         update={
             "models": spec.models or task.models,
             "metric": spec.metric or next(iter(task.metrics)),
-            "space": {**default, **spec.space},
+            "space": {**effective(default, spec), **spec.space},
             "search": search,
+            "resources": resources,
         }
     )
+
+
+def _obeyed(task: Task) -> tuple[str, ...]:
+    """The knobs that a task obeys. A row in other words might be cut into another number of windows."""
+    return tuple(knob for knob in task.knobs if not (task.windows and knob.startswith("augmentation")))
 
 
 def check_metric(metric: str | None, task: Task) -> list[str]:
@@ -186,19 +202,31 @@ def workers_here(resources: Resources) -> int:
 
 
 def _space(spec: SearchSpec, models: Sequence[ModelInfo]) -> Space:
-    return resolve(
+    space = resolve(
         spec.space,
         [model.ref for model in models],
         spec.per_model,
         {model.ref: model.blocks for model in models},
         spec.search.seed,
+        able={model.ref: abilities(model) for model in models},
     )
+    if any("synonym" in _choices(space, model, "augmentation") for model in space.models):
+        load_synonyms(spec.data.synonyms or "")
+    if spec.search.sampler == "grid":
+        check_grid(space)
+    if spec.search.sampler == "cmaes":
+        check_cmaes(space)
+    return space
 
 
-def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...]:
-    """The points to try first, checked; by default the plain recipe, where the space holds it."""
+def _choices(space: Space, model: str, knob: str) -> tuple[Any, ...]:
+    return getattr(space.dimensions(model)[knob], "values", ())
+
+
+def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple[Mapping[str, Any], ...] | None:
+    """The points that the user wants tried first, checked."""
     if spec.search.start is None:
-        return (PLAIN_RECIPE,) if space.params(PLAIN_RECIPE) is not None else ()
+        return None
     blocks = {model.ref: model.blocks for model in models}
     points, problems = [], []
     for i, given in enumerate(spec.search.start):
@@ -220,10 +248,17 @@ def _start(spec: SearchSpec, space: Space, models: Sequence[ModelInfo]) -> tuple
             elif space.params({"model": model, knob: value}) is None:
                 there = describe(space.dimensions(model)[knob])
                 problems.append(f"{path}.{knob}: {value!r} lies outside the space of {model}: {there}")
+        if not any(problem.startswith(path) for problem in problems) and space.params(point) is None:
+            idle = [knob for knob in point if knob in CONDITIONS and space.params(_without(point, knob)) is not None]
+            problems.append(f"{path}.{(idle or ['model'])[0]}: has no effect beside the others; leave it out")
         points.append(point)
     if problems:
         raise SpecError(*problems)
     return tuple(points)
+
+
+def _without(point: Mapping[str, Any], knob: str) -> dict[str, Any]:
+    return {key: value for key, value in point.items() if key != knob}
 
 
 def check_place(runs: Path) -> None:
@@ -257,7 +292,8 @@ def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int) -> No
 
 def _notes(splits: Splits, spec: SearchSpec, space: Space) -> tuple[str, ...]:
     longest = min(int(upper(space.dimensions(model)["max_length"])) for model in space.models)
-    long = [len(str(text).split()) > longest * _WORDS_PER_TOKEN for text in splits.train[spec.data.text]]
+    inputs = splits.train.drop(columns=spec.data.label, errors="ignore").astype(str).agg(" ".join, axis=1)
+    long = [len(text.split()) > longest * _WORDS_PER_TOKEN for text in inputs]
     cut = sum(long) / len(long)
     if cut < 0.01:
         return ()

@@ -8,9 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar
+
+# Knobs that have a part in the recipe only with some values of another one, their parent.
+CONDITIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = MappingProxyType(
+    {
+        "freeze_depth": ("adapter", ("none",)),
+        "lora_rank": ("adapter", ("lora",)),
+        "lora_alpha": ("adapter", ("lora",)),
+        "lora_dropout": ("adapter", ("lora",)),
+        "momentum": ("optimizer", ("sgd",)),
+        "cooldown": ("schedule", ("wsd",)),
+        "focal_gamma": ("loss", ("focal",)),
+        "huber_delta": ("loss", ("huber",)),
+        "label_smoothing": ("loss", (None, "cross-entropy", "weighted")),
+        "augmentation_rate": ("augmentation", ("delete", "swap", "mask", "synonym")),
+    }
+)
 
 
 class Direction(StrEnum):
@@ -32,6 +49,9 @@ class Direction(StrEnum):
 class TrialConfig:
     """One configuration to fine-tune: every knob of the recipe with its value.
 
+    A knob without a part in the recipe (see `CONDITIONS`) takes its default, whatever it is given: two
+    configurations that train alike are equal.
+
     Attributes:
         model: Reference of the pretrained model, as the user wrote it.
         learning_rate: Peak learning rate.
@@ -39,20 +59,41 @@ class TrialConfig:
         epochs: The trial's horizon: the length of its learning-rate schedule in passes over the data.
         freeze_depth: Number of blocks that stay frozen, counted from the input, together with the
             embeddings. 0 freezes nothing; the model's number of blocks leaves only the head to train.
-        weight_decay: Decoupled L2 penalty on all weights but biases and norms.
+        weight_decay: L2 penalty on all weights but biases and norms; decoupled with AdamW and Adafactor, a part of
+            the gradient with Adam and SGD.
         warmup: Share of the horizon over which the learning rate rises from 0 to its peak, in [0, 1).
-        schedule: `linear`, `cosine` or `constant` after the warm-up.
+        schedule: `linear`, `cosine`, `constant` or `wsd` (stable, then a linear cool-down) after the warm-up.
         max_grad_norm: Gradients are clipped to this global norm; 0 turns clipping off.
         max_length: Tokens after which a text is cut.
         dropout: Dropout probability of the trained part; None keeps the model's own.
-        seed: Seed of the head's initial weights, the order of the data and dropout.
+        seed: Seed of the head's initial weights, the order of the data, augmentation and dropout.
+        micro_batch_size: Training samples whose gradients are computed at once and summed up to those of the batch,
+            so that memory bounds it and not `batch_size`; None computes them all at once.
+        layer_decay: Factor on the learning rate from each block to the one before it; 1 trains all alike.
+        adapter: `none` trains the model's own weights; `lora` leaves them as they are and trains low-rank updates
+            of its linear layers, and the head.
+        lora_rank: Rank of the updates.
+        lora_alpha: The updates count `lora_alpha / lora_rank` times.
+        lora_dropout: Dropout probability of what goes into the updates.
+        optimizer: `adamw`, `adam`, `sgd` or `adafactor`.
+        momentum: Of SGD.
+        cooldown: Share of the horizon over which `wsd` falls to 0 at the end.
+        l1: L1 penalty on the weights that `weight_decay` is for.
+        loss: Name of the training loss; None is the task's own.
+        focal_gamma: How much less the focal loss counts what the model is sure of.
+        huber_delta: Error above which the Huber loss is linear.
+        label_smoothing: Probability spread evenly over all classes in the target.
+        pooling: How a classifier makes one vector of a text's tokens; None is the model's own way.
+        augmentation: `none`, or what is done to words of the training texts, anew in every epoch: `delete`, `swap`,
+            `mask` or `synonym`.
+        augmentation_rate: Probability of that for each word.
     """
 
     model: str
     learning_rate: float
     batch_size: int
     epochs: int
-    freeze_depth: int
+    freeze_depth: int = 0
     weight_decay: float = 0.01
     warmup: float = 0.1
     schedule: str = "linear"
@@ -60,14 +101,56 @@ class TrialConfig:
     max_length: int = 128
     dropout: float | None = None
     seed: int = 0
+    micro_batch_size: int | None = None
+    layer_decay: float = 1.0
+    adapter: str = "none"
+    lora_rank: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.0
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    cooldown: float = 0.2
+    l1: float = 0.0
+    loss: str | None = None
+    focal_gamma: float = 2.0
+    huber_delta: float = 1.0
+    label_smoothing: float = 0.0
+    pooling: str | None = None
+    augmentation: str = "none"
+    augmentation_rate: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0 or self.batch_size < 1 or self.epochs < 1 or self.freeze_depth < 0:
             raise ValueError(f"not a configuration that can be trained: {self}")
+        if self.micro_batch_size is not None and self.micro_batch_size < 1:
+            raise ValueError(f"not a configuration that can be trained: {self}")
+        for knob in CONDITIONS:
+            if not self.active(knob):
+                object.__setattr__(self, knob, _DEFAULTS[knob])
+        if self.micro_batch_size is not None and self.micro_batch_size >= self.batch_size:
+            object.__setattr__(self, "micro_batch_size", None)
+
+    def active(self, knob: str) -> bool:
+        """Whether a knob has a part in the recipe."""
+        parent, values = CONDITIONS.get(knob, (None, ()))
+        return parent is None or getattr(self, parent) in values
 
     def as_dict(self) -> dict[str, Any]:
-        """The knobs as a plain dictionary, in the order of the fields."""
-        return asdict(self)
+        """The knobs that have a part in the recipe as a plain dictionary, in the order of the fields."""
+        return {knob: value for knob, value in asdict(self).items() if self.active(knob)}
+
+    def unusual(self) -> dict[str, Any]:
+        """The knobs that differ from their defaults, without those that every trial is told by."""
+        return {
+            knob: value
+            for knob, value in self.as_dict().items()
+            if knob in _DEFAULTS and knob not in ("freeze_depth", "seed") and value != _DEFAULTS[knob]
+        }
+
+
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {entry.name: entry.default for entry in fields(TrialConfig) if entry.default is not MISSING}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +227,25 @@ class TrialRecord:
     def samples(self) -> int:
         """Training samples seen up to the last report."""
         return self.reports[-1].samples if self.reports else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a pretrained model knows before it is fine-tuned.
+
+    Attributes:
+        model: Reference of the model.
+        value: The objective of a linear model on its frozen features, on held-out validation rows.
+        rows: Number of rows it was fitted and measured on.
+        seconds: Time it took.
+        dropped: Why the model is not tried; empty where it is.
+    """
+
+    model: str
+    value: float
+    rows: int
+    seconds: float
+    dropped: str = ""
 
 
 @dataclass(frozen=True, slots=True)

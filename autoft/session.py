@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,19 +16,22 @@ from autoft.errors import Interrupted, SearchError, TrackingError
 from autoft.folder import CACHE, DATA, MODEL, REPORT, SPEC, STUDY, locked
 from autoft.planning import Plan
 from autoft.records import Snapshot, TrialRecord, TrialState, ranked
-from autoft.report import bootstrap_interval, build, write
+from autoft.report import bootstrap_interval, build, compare, write
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
-from autoft.study.driver import Timer, drive
-from autoft.study.halving import PLACES, Halving
+from autoft.study.driver import OUT_OF_TIME, Timer, drive
+from autoft.study.halving import PLACES
 from autoft.study.ledger import Ledger
+from autoft.study.policies import policy
+from autoft.study.starting import starting_points
 from autoft.study.trainable import checkpoints
 from autoft.tracking import Mirror, Published, Target, resolve_uri
 from autoft.training.checkpoint import load_latest
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
 from autoft.training.predict import Predictor
+from autoft.training.probe import Probed, Question, probe_models
 from autoft.words import resume_command
 
 Observer = Callable[[Snapshot], None]
@@ -64,6 +68,8 @@ class Session:
         self._ledger = Ledger.open(folder / STUDY)
         self._before = self._ledger.spent
         self._told = self._noted = 0.0
+        self._probed: list[Probed] = []
+        self._notes: list[str] = []
         self._stopping = False
 
     def run(self) -> dict[str, Any]:
@@ -85,7 +91,7 @@ class Session:
             with graceful(self._acknowledge) as stop:
                 self._search(stop)
                 self._tell("scoring the winner")
-                report = self._finish()
+                report = self._finish(stop)
                 stop.check()
                 self._tell("handing over to MLflow")
                 report = self._publish(mirror, report, stop)
@@ -136,7 +142,8 @@ class Session:
                 direction=self._ledger.search.direction,
                 trials=trials,
                 running=dict(running or {}),
-                horizons={trial.number: horizon(trial.config, rows) for trial in trials},
+                # Where a row is several samples, how many there are is known only to those who train on them.
+                horizons={} if self.plan.task.windows else {t.number: horizon(t.config, rows) for t in trials},
                 planned=self.plan.spec.search.trials,
                 blocks={model.ref: model.blocks for model in self.plan.models},
                 elapsed=self._elapsed,
@@ -145,37 +152,72 @@ class Session:
         )
 
     def _search(self, stop: Stop) -> None:
-        plan, ledger = self.plan, self._ledger
-        search = plan.spec.search
-        core = Core(
-            ledger,
-            plan.space,
-            Halving(plan.rungs, search.eta, places=max(PLACES, plan.workers)),
-            sampler=search.sampler,
-            seed=search.seed,
-            workers=plan.workers,
-            trials=search.trials,
-            start=plan.start,
-        )
+        core = self._core(self.plan.workers)
+        if self._budget is not None and self._left < MINIMUM_RESERVE and any(t.reports for t in self._ledger.records()):
+            core.close(OUT_OF_TIME)  # not even the workers would have started
         if core.done:
             core.settle()
             return
-        self._tell("starting the workers")
+        # A search that has begun without probes goes on without: its trials were drawn from the whole space.
+        to_be_probed = self.plan.spec.search.probe and not len(self._ledger) and not self._ledger.probes
+        self._tell("starting the workers, probing the models" if to_be_probed else "starting the workers")
         timer = None if self._budget is None else Timer(self._began + self._budget, self._reserve)
-        with ray_session(plan.spec.resources) as workers:
-            stop.install()  # Ray has put a handler of its own there
-            stop.check()
-            core.workers = workers
-            drive(
-                core,
-                ledger,
-                self._job(),
-                folder=self.folder,
-                resources=plan.spec.resources,
-                timer=timer,
-                stop=stop,
-                watch=lambda samples: self._tell("searching", samples),
-            )
+        resources = self.plan.spec.resources
+        with ThreadPoolExecutor(1) as thread:  # Ray's start and the probe both take seconds, and one core
+            probing = thread.submit(self._probe, stop) if to_be_probed else None
+            with ray_session(resources) as workers:
+                stop.install()  # Ray has put a handler of its own there
+                if probing is not None:
+                    self._take_down(probing)
+                stop.check()
+                drive(
+                    self._core(workers),
+                    self._ledger,
+                    self._job(),
+                    folder=self.folder,
+                    resources=resources,
+                    timer=timer,
+                    stop=stop,
+                    watch=lambda samples: self._tell("searching", samples),
+                )
+
+    def _take_down(self, probing: Future[list[Probed]]) -> None:
+        try:
+            self._probed = probing.result()
+        except Exception as error:  # a model that can't be probed may be trained all the same
+            self._notes.append(f"the models were not probed: {' '.join(str(error).split())[:200]}")
+        self._ledger.probes = [one.probe for one in self._probed]
+
+    def _core(self, workers: int) -> Core:
+        """The decisions, from where the ledger stands."""
+        plan, search = self.plan, self.plan.spec.search
+        named = {point["model"] for point in plan.start or ()}
+        order = [probe.model for probe in self._ledger.probes if not probe.dropped or probe.model in named]
+        space = plan.space.only(order) if order else plan.space
+        blocks = {model.ref: model.blocks for model in plan.models}
+        return Core(
+            self._ledger,
+            space,
+            policy(search.scheduler, plan.rungs, search.eta, places=max(PLACES, plan.workers)),
+            sampler=search.sampler,
+            seed=search.seed,
+            workers=workers,
+            trials=search.trials,
+            start=starting_points(space, order or space.models, blocks) if plan.start is None else plan.start,
+        )
+
+    def _probe(self, stop: Stop) -> list[Probed]:
+        plan = self.plan
+        question = Question(
+            task=plan.task,
+            meta=plan.meta,
+            metric=plan.metric,
+            max_length=plan.space.max_length,
+            seed=plan.spec.search.seed,
+            threads=plan.spec.resources.cpus_per_trial,
+        )
+        splits = plan.splits
+        return probe_models(question, plan.models, splits.train, splits.validation, lambda: stop.requested)
 
     def _reserve(self) -> float:
         """Seconds to keep for the end: loading, the test rows, the report and MLflow.
@@ -183,7 +225,8 @@ class Session:
         A row costs no more to evaluate than half of what it costs to train and evaluate on, which is known.
         """
         pace = max((trial.seconds / trial.samples for trial in self._ledger.records() if trial.samples), default=0.0)
-        return max(MINIMUM_RESERVE, 10.0 + 0.5 * pace * len(self.plan.splits.test))
+        probe = max((probe.seconds / probe.rows for probe in self._ledger.probes), default=0.0)
+        return max(MINIMUM_RESERVE, 10.0 + (0.5 * pace + probe) * len(self.plan.splits.test))
 
     def _job(self) -> Job:
         plan = self.plan
@@ -196,10 +239,12 @@ class Session:
             rungs=plan.rungs,
             patience=plan.spec.search.patience,
             threads=plan.spec.resources.cpus_per_trial,
+            precision=plan.spec.resources.precision,
             cache=str((self.folder / CACHE).absolute()),
+            synonyms=plan.spec.data.synonyms or "",
         )
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self, stop: Stop) -> dict[str, Any]:
         """Saves the winner and reads the test set, once."""
         plan, ledger = self.plan, self._ledger
         winner = self._winner()
@@ -215,18 +260,21 @@ class Session:
             model_dir,
             {"search": ledger.search.name, "search_id": ledger.search.id, "trial": winner.number, "metric": metric},
         )
-        test = plan.splits.test
+        train, test = plan.splits.train, plan.splits.test
         predictor = Predictor.load(model_dir)
         # What is scored is what is handed over: the saved folder, not the model in memory.
-        scores = predictor.scores(test)
-        targets = predictor.targets(test)
+        scores, examples = predictor.evaluated(test)
         measure = plan.task.measure
-        metrics = measure(scores, targets, plan.meta)
-        interval = bootstrap_interval(lambda s, t: measure(s, t, plan.meta)[metric], scores, targets)
-        baselines = {
-            name: {"test": (found := measure(trivial, targets, plan.meta))[metric], "metrics": found}
-            for name, trivial in plan.task.baselines(plan.splits.train, test, plan.meta).items()
-        }
+        metrics = measure(scores, examples, plan.meta)
+        interval = bootstrap_interval(lambda s, e: measure(s, e, plan.meta)[metric], scores, examples)
+        trivial = plan.task.baselines(train, test, predictor.examples(train), examples, plan.meta)
+        if ledger.probes and (probed := self._probed or self._probe(stop)):
+            said = probed[0].scores(test)
+            trivial |= {} if said is None else {"probe": said}
+        direction = ledger.search.direction
+        baselines = compare(
+            lambda s, e: measure(s, e, plan.meta), metric, direction, scores=scores, others=trivial, examples=examples
+        )
         report = build(
             ledger.search,
             ledger.records(),
@@ -235,6 +283,7 @@ class Session:
             interval=interval,
             test_metrics=metrics,
             baselines=baselines,
+            probes=ledger.probes,
             seconds=self._elapsed,
             model_dir=model_dir,
             rows=plan.rows,
@@ -243,7 +292,7 @@ class Session:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=(*plan.notes, *plan.splits.notes),
+            notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self._notes),
         )
         write(report, self.folder)
         return report

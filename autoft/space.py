@@ -1,108 +1,59 @@
-"""The search space: which knobs there are, what a user may say about each, and how a trial is drawn.
+"""The search space: what is searched of each knob, and how a trial's configuration comes of it.
 
-A `Knob` is a parameter of the recipe; a `Dimension` is what the user wants searched of it: a range, a
-list of choices or one fixed value. `Space` holds one dimension for each (model, knob), so a model
-can have a sub-space of its own, and draws a `TrialConfig` from an Optuna trial.
+A `Knob` is a parameter of the recipe; a `Dimension` is what the user wants searched of it (`autoft.knobs`).
+`Space` holds one dimension for each (model, knob), so a model
+can have a sub-space of its own, and makes a `TrialConfig` of what Optuna draws. A knob that has a part in the recipe
+only with some values of another one (`records.CONDITIONS`) is drawn after it, and only with those.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import SpecError
-from autoft.records import TrialConfig
+from autoft.knobs import (
+    ALL,
+    KNOBS,
+    LARGEST_GRID,
+    PLAIN_RECIPE,
+    Choice,
+    Dimension,
+    Knob,
+    Range,
+    Value,
+    cardinality,
+    contains,
+    describe,
+    nearest_to,
+    upper,
+    values_of,
+)
+from autoft.records import CONDITIONS, TrialConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-ALL = "all"  # freeze_depth: every block frozen, only the head trained
-Value = int | float | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """A parameter of the recipe.
-
-    Attributes:
-        kind: Type of its values.
-        default: The value where the user says nothing.
-        low: Smallest value allowed.
-        high: Largest value allowed.
-        open_low: `low` itself is not allowed.
-        choices: The values allowed, for a knob of names.
-        optional: None is allowed, and means "as the model has it".
-    """
-
-    kind: type[int] | type[float] | type[str]
-    default: Value
-    low: float = -math.inf
-    high: float = math.inf
-    open_low: bool = False
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-
-    def problem(self, value: object) -> str | None:
-        """What is wrong with `value`, or None where it is right."""
-        if value is None:
-            return None if self.optional else "needs a value"
-        if self.kind is str:
-            if not isinstance(value, str) or value not in self.choices:
-                return f"{value!r} is not one of {', '.join(self.choices)}"
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{value!r} is not a number"
-        if self.kind is int and not float(value).is_integer():
-            return f"{value!r} is not a whole number"
-        if not math.isfinite(value) or value < self.low or value > self.high or (self.open_low and value == self.low):
-            low = f"{'above' if self.open_low else 'at least'} {self.low:g}" if self.low > -math.inf else ""
-            high = f"at most {self.high:g}" if self.high < math.inf else ""
-            return f"{value!r} is out of bounds: it has to be {' and '.join(filter(None, (low, high)))}"
-        return None
-
-
-KNOBS: Mapping[str, Knob] = MappingProxyType(
-    {
-        "learning_rate": Knob(float, 2e-5, low=0, high=1, open_low=True),
-        "batch_size": Knob(int, 16, low=1, high=4096),
-        "epochs": Knob(int, 3, low=1, high=1000),
-        "freeze_depth": Knob(int, 0, low=0, high=1000),
-        "weight_decay": Knob(float, 0.01, low=0, high=1),
-        "warmup": Knob(float, 0.1, low=0, high=0.99),
-        "schedule": Knob(str, "linear", choices=("linear", "cosine", "constant")),
-        "max_grad_norm": Knob(float, 1.0, low=0),
-        "max_length": Knob(int, 128, low=2, high=8192),
-        "dropout": Knob(float, None, low=0, high=0.9, optional=True),
-    }
-)
-
-# The recipe that most tutorials use, and the one to beat.
-PLAIN_RECIPE: Mapping[str, Value] = MappingProxyType(
-    {"learning_rate": 2e-5, "batch_size": 16, "epochs": 3, "freeze_depth": 0}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """All values from `low` to `high`, both included, on a linear or a logarithmic scale."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of the values listed; a single one is a fixed value."""
-
-    values: tuple[Value, ...]
-
-
-Dimension = Range | Choice
+__all__ = [
+    "ALL",
+    "KNOBS",
+    "PLAIN_RECIPE",
+    "Choice",
+    "Dimension",
+    "Knob",
+    "Range",
+    "Space",
+    "Value",
+    "check_grid",
+    "describe",
+    "idle",
+    "resolve",
+    "upper",
+]
 
 
 class Space:
@@ -140,12 +91,22 @@ class Space:
         return max(int(upper(knobs["batch_size"])) for knobs in self._dimensions.values())
 
     @property
+    def max_length(self) -> int:
+        """The most tokens after which the space lets a text be cut."""
+        return max(int(upper(knobs["max_length"])) for knobs in self._dimensions.values())
+
+    @cached_property
     def size(self) -> float:
         """Number of different configurations; infinite where a range is continuous."""
-        return sum(math.prod(map(_cardinality, knobs.items())) for knobs in self._dimensions.values())
+        return sum(_size(knobs) for knobs in self._dimensions.values())
 
-    def distributions(self, model: str) -> dict[str, BaseDistribution]:
-        """The Optuna distributions of a trial of `model`, by Optuna's parameter name."""
+    def distributions(self, model: str, params: Mapping[str, Any] | None = None) -> dict[str, BaseDistribution]:
+        """The Optuna distributions of a trial of `model`, by Optuna's parameter name.
+
+        Args:
+            model: Reference of the model.
+            params: Optuna's parameters of a trial; only theirs are given. Without, all are.
+        """
         from optuna.distributions import CategoricalDistribution
 
         found: dict[str, BaseDistribution] = {}
@@ -154,14 +115,27 @@ class Space:
         for knob, dimension in self._dimensions[model].items():
             if not _fixed(dimension):
                 found[self._parameter(model, knob)] = _distribution(knob, dimension)
-        return found
+        return found if params is None else {name: found[name] for name in found if name in params}
+
+    def searched(self, model: str, params: Mapping[str, Any]) -> Iterator[str]:
+        """Names of the Optuna parameters of a trial of `model`, parents first.
+
+        Args:
+            model: Reference of the model.
+            params: Optuna's parameters as far as they are drawn; is read anew before every name, so that one without
+                a part in the recipe is never given.
+        """
+        for knob, dimension in self._dimensions[model].items():
+            if not _fixed(dimension) and self._active(model, knob, params):
+                yield self._parameter(model, knob)
 
     def config(self, model: str, params: Mapping[str, Any]) -> TrialConfig:
         """The configuration that Optuna's `params` of a trial of `model` stand for."""
         values: dict[str, Any] = {}
-        for knob, dimension in self._dimensions[model].items():
-            value = dimension.values[0] if _fixed(dimension) else params[self._parameter(model, knob)]  # type: ignore[union-attr]
-            values[knob] = value if value is None else KNOBS[knob].kind(value)
+        for knob in self._dimensions[model]:
+            if self._active(model, knob, params):
+                value = self._value(model, knob, params)
+                values[knob] = value if value is None else KNOBS[knob].kind(value)
         return TrialConfig(model=model, seed=self._seed, **values)
 
     def params(self, point: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -169,25 +143,79 @@ class Space:
 
         Args:
             point: `model` and some knobs; a knob that is missing takes its default, or the nearest
-                end of its dimension.
+                end of its dimension, and one that others depend on a value with which they have a part in the recipe.
 
         Returns:
-            The parameters, or None where a value that `point` names lies outside the space.
+            The parameters, or None where a value that `point` names lies outside the space, or has no effect beside
+            the others.
         """
         model = point.get("model", self.models[0])
         if model not in self._dimensions:
             return None
         params: dict[str, Any] = {"model": model} if len(self.models) > 1 else {}
         for knob, dimension in self._dimensions[model].items():
+            if not self._active(model, knob, params):
+                if knob in point:
+                    return None
+                continue
             if knob in point:
                 value = point[knob]
-                if not _contains(dimension, value):
+                if not contains(dimension, value):
                     return None
             else:
-                value = _nearest(dimension, KNOBS[knob].default)
+                value = nearest_to(dimension, _wanted(knob, dimension, point))
             if not _fixed(dimension):
                 params[self._parameter(model, knob)] = value
         return params
+
+    def nearest(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """A point whose values outside the space have given way to the nearest ones inside.
+
+        Knobs that have no part in the recipe anywhere in the space are left out of it.
+        """
+        dimensions = self._dimensions[point["model"]]
+        return {
+            knob: value if knob == "model" else nearest_to(dimensions[knob], value)
+            for knob, value in point.items()
+            if not idle(knob, dimensions)
+        }
+
+    def only(self, models: Sequence[str]) -> Space:
+        """The space of some of the models."""
+        return Space({model: self._dimensions[model] for model in self.models if model in models}, self._seed)
+
+    @cached_property
+    def grid(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """All configurations of a finite space, each as a model and Optuna's parameters.
+
+        Raises:
+            ValueError: A range is continuous.
+        """
+        return tuple((model, params) for model in self.models for params in self._grid(model))
+
+    def _grid(self, model: str) -> Iterator[dict[str, Any]]:
+        knobs = {knob: values_of(knob, dimension) for knob, dimension in self._dimensions[model].items()}
+        seen = set()
+        for values in product(*knobs.values()):
+            chosen = dict(zip(knobs, values, strict=True))
+            active = tuple((knob, value) for knob, value in chosen.items() if _has_part(knob, chosen))
+            if active not in seen:
+                seen.add(active)
+                yield ({"model": model} if len(self.models) > 1 else {}) | {
+                    self._parameter(model, knob): value
+                    for knob, value in active
+                    if not _fixed(self._dimensions[model][knob])
+                }
+
+    def _value(self, model: str, knob: str, params: Mapping[str, Any]) -> Any:
+        dimension = self._dimensions[model][knob]
+        return dimension.values[0] if _fixed(dimension) else params[self._parameter(model, knob)]  # type: ignore[union-attr]
+
+    def _active(self, model: str, knob: str, params: Mapping[str, Any]) -> bool:
+        if knob not in CONDITIONS:
+            return True
+        parent, values = CONDITIONS[knob]
+        return self._value(model, parent, params) in values
 
     def _parameter(self, model: str, knob: str) -> str:
         # One parameter for all models where they share a dimension, so that the sampler learns from all.
@@ -201,6 +229,8 @@ def resolve(
     per_model: Mapping[str, Mapping[str, Dimension]],
     blocks: Mapping[str, int],
     seed: int,
+    *,
+    able: Mapping[str, Mapping[str, Sequence[Value]]] = MappingProxyType({}),
 ) -> Space:
     """The space for models whose numbers of blocks are known.
 
@@ -210,44 +240,75 @@ def resolve(
         per_model: Dimensions that hold for one model only and go before `space`.
         blocks: Number of blocks of each model, by reference.
         seed: The seed that every trial is trained with.
+        able: For each model, by its reference, the values of some knobs that it can do something with.
 
     Returns:
-        A space with `all` replaced, and with depths that a model doesn't have left out.
+        A space with `all` replaced, and with depths that a model doesn't have, and what else it can't do, left out.
 
     Raises:
-        SpecError: A model has none of the depths listed.
+        SpecError: A model has none of the depths listed, or can do nothing of what is listed.
     """
     resolved: dict[str, dict[str, Dimension]] = {}
     problems = []
     for model in models:
         own = {**space, **per_model.get(model, {})}
-        resolved[model] = {knob: own.get(knob, Choice((KNOBS[knob].default,))) for knob in KNOBS}
+        resolved[model] = {knob: own.get(knob, Choice((KNOBS[knob].default,))) for knob in _PARENTS_FIRST}
         depths = _depths(resolved[model]["freeze_depth"], blocks[model])
         if depths is None:
             found = describe(resolved[model]["freeze_depth"])
             problems.append(f"space.freeze_depth: {found} is too deep for {model}, which has {blocks[model]} blocks")
         else:
             resolved[model]["freeze_depth"] = depths
+        for knob, values in able.get(model, {}).items():
+            listed = resolved[model][knob]
+            left = tuple(value for value in listed.values if value in values) if isinstance(listed, Choice) else ()
+            if left:
+                resolved[model][knob] = Choice(left)
+            else:
+                there = describe(Choice(tuple(values)))
+                problems.append(f"space.{knob}: {model} can't do {describe(listed)}; it can do {there}")
     if problems:
         raise SpecError(*problems)
     return Space(resolved, seed)
 
 
-def upper(dimension: Dimension) -> float:
-    """The largest number in a dimension."""
-    if isinstance(dimension, Range):
-        return dimension.high
-    return max(value for value in dimension.values if isinstance(value, int | float))
+def check_grid(space: Space) -> None:
+    """Refuses a space that can't be tried out to its end.
+
+    Raises:
+        SpecError: One line for each knob with a continuous range; or there are too many configurations.
+    """
+    endless = {
+        knob: dimension
+        for model in space.models
+        for knob, dimension in space.dimensions(model).items()
+        if cardinality(knob, dimension) == math.inf
+    }
+    if endless:
+        raise SpecError(
+            *(
+                f"space.{knob}: a grid can't hold all of {describe(dimension)}; "
+                f"add `points: 5` (or `step`), or list the values"
+                for knob, dimension in endless.items()
+            )
+        )
+    if space.size > LARGEST_GRID:
+        raise SpecError(
+            f"search.sampler: a grid of {space.size:,.0f} configurations is more than can be tried; "
+            f"leave some out, or take another sampler"
+        )
 
 
-def describe(dimension: Dimension) -> str:
-    """A dimension as a person writes it."""
-    if isinstance(dimension, Range):
-        step = f", step {dimension.step:g}" if dimension.step else ""
-        return f"{dimension.low:g} … {dimension.high:g}{', log' if dimension.log else ''}{step}"
-    return ", ".join(
-        "model's own" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in dimension.values
-    )
+def idle(knob: str, space: Mapping[str, Dimension]) -> str:
+    """Why a knob can have no effect beside the other dimensions of a space; empty where it can."""
+    if knob not in CONDITIONS:
+        return ""
+    parent, values = CONDITIONS[knob]
+    there = space.get(parent, Choice((KNOBS[parent].default,)))
+    if isinstance(there, Range) or any(value in values for value in there.values):
+        return ""
+    wanted = " or ".join("null" if value is None else str(value) for value in values)
+    return f"has no effect without `{parent}: {wanted}`; add that to the space, or leave `{knob}` out"
 
 
 def _depths(dimension: Dimension, blocks: int) -> Dimension | None:
@@ -265,30 +326,39 @@ def _fixed(dimension: Dimension) -> bool:
     return isinstance(dimension, Choice) and len(dimension.values) == 1
 
 
-def _cardinality(item: tuple[str, Dimension]) -> float:
-    knob, dimension = item
-    if isinstance(dimension, Choice):
-        return len(dimension.values)
-    if dimension.step is None and KNOBS[knob].kind is float:
-        return math.inf
-    return math.floor((dimension.high - dimension.low) / (dimension.step or 1) + 1e-9) + 1
+# A parent is drawn before the knobs that depend on it; otherwise the order of `KNOBS`.
+_PARENTS_FIRST = tuple(
+    dict.fromkeys(name for knob in KNOBS for name in ((CONDITIONS[knob][0], knob) if knob in CONDITIONS else (knob,)))
+)
 
 
-def _contains(dimension: Dimension, value: Any) -> bool:
-    if isinstance(dimension, Choice):
-        return value in dimension.values
-    if not dimension.low <= value <= dimension.high:
-        return False
-    steps = (value - dimension.low) / dimension.step if dimension.step else 0.0
-    return math.isclose(steps, round(steps), abs_tol=1e-9)
+def _has_part(knob: str, chosen: Mapping[str, Any]) -> bool:
+    return knob not in CONDITIONS or chosen[CONDITIONS[knob][0]] in CONDITIONS[knob][1]
 
 
-def _nearest(dimension: Dimension, value: Any) -> Any:
-    if _contains(dimension, value):
-        return value
-    if isinstance(dimension, Choice):
-        return dimension.values[0]
-    return dimension.low if value < dimension.low else dimension.high
+def _wanted(knob: str, dimension: Dimension, point: Mapping[str, Any]) -> Any:
+    """The default of a knob, or a value of its dimension with which the knobs that a point names have an effect."""
+    named = [values for child, (parent, values) in CONDITIONS.items() if parent == knob and child in point]
+    default = KNOBS[knob].default
+    if isinstance(dimension, Range) or all(default in values for values in named):
+        return default
+    fit = (value for value in dimension.values if all(value in values for values in named))
+    return next(fit, default)
+
+
+def _size(knobs: Mapping[str, Dimension]) -> float:
+    """Number of different configurations of one model."""
+    size = 1.0
+    for knob, dimension in knobs.items():
+        children = [child for child, (parent, _) in CONDITIONS.items() if parent == knob and child in knobs]
+        if children and isinstance(dimension, Choice):
+            size *= sum(
+                math.prod(cardinality(child, knobs[child]) for child in children if value in CONDITIONS[child][1])
+                for value in dimension.values
+            )
+        elif knob not in CONDITIONS:
+            size *= cardinality(knob, dimension)
+    return size
 
 
 def _distribution(knob: str, dimension: Dimension) -> BaseDistribution:

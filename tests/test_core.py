@@ -392,3 +392,49 @@ def test_the_clock_is_to_blame_for_those_who_waited_when_it_rang():
     core.close("out of time")
     core.settle()
     assert ledger[first].reason == f"out of time, waiting at {RUNGS[0]:,} samples"
+
+
+def report(core, number, samples, gain):
+    return core.report(number, Report(samples, gain, {"loss": 0.1}, 0.1, 1.0, time.time()))
+
+
+def a_leader_and_a_worker_to_spare():
+    """Three trials on two workers, all past the first rung: the best goes on, and nobody else has earned it."""
+    core = make_core(make_ledger(), trials=3, workers=2)
+    for gain in (0.3, 0.2, 0.1):
+        assert report(core, core.next(), RUNGS[0], gain) is Decision.PAUSE
+    return core, core.next(), core.next()
+
+
+def test_a_worker_that_nobody_needs_goes_on_with_the_best_of_those_who_wait():
+    core, leader, spare = a_leader_and_a_worker_to_spare()
+    assert (leader, spare) == (0, 1)
+    assert core.report(spare) is Decision.CONTINUE
+    assert report(core, spare, RUNGS[1], 0.9) is Decision.PAUSE
+    assert core.next() == spare  # a worker is still free, and it waits on the highest rung
+
+
+def test_a_trial_on_a_spare_worker_gives_way_when_the_others_are_done():
+    core, leader, spare = a_leader_and_a_worker_to_spare()
+    core.complete(leader, "horizon")
+    assert core.report(spare) is Decision.PAUSE
+    assert core.done
+
+
+def test_a_trial_on_a_spare_worker_stays_when_it_takes_the_lead():
+    core, leader, spare = a_leader_and_a_worker_to_spare()
+    report(core, spare, RUNGS[1], 0.9)
+    assert core.next() == spare
+    assert report(core, leader, RUNGS[1], 0.5) is Decision.PAUSE
+    assert core.report(spare) is Decision.CONTINUE
+    assert core.next() == leader  # now it is the one that has a worker to spare
+    core.complete(spare, "horizon")
+    assert core.report(leader) is Decision.PAUSE
+
+
+def test_a_single_worker_is_never_spare():
+    core = make_core(make_ledger(), trials=2, workers=1)
+    for gain in (0.1, 0.2):
+        report(core, core.next(), RUNGS[0], gain)
+    assert core.next() == 1
+    assert core.next() is None

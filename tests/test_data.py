@@ -19,6 +19,7 @@ import pytest
 
 from autoft import data, tasks
 from autoft.data import splitting
+from autoft.data.splits import Column
 from autoft.errors import DataError
 from autoft.spec import DataSpec
 
@@ -273,7 +274,7 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], list[str]]] = {
     ),
     "labels are lists": (
         "a.json",
-        json.dumps([{"text": f"t{i}", "label": [i]} for i in range(30)]).encode(),
+        json.dumps([{"text": f"t{i}", "label": {"a": i}} for i in range(30)]).encode(),
         {},
         ["data.label: column 'label' holds lists, bytes or the like; it has to hold words or numbers"],
     ),
@@ -353,7 +354,7 @@ def test_an_address_is_no_file() -> None:
 
 def test_a_name_that_no_file_can_have() -> None:
     for ref in ("", " ", "x" * 300, "a/" + "x" * 300 + ".csv", "a\0b"):
-        with pytest.raises(ValueError, match="is empty|no file and nothing on the hub can have"):
+        with pytest.raises(ValueError, match=r"is empty|no file and nothing on the hub can have"):
             DataSpec(source=ref)
     with pytest.raises(DataError, match=r"^--data: 'xxx.*… can't be a file: File name too long$"):
         data.read_texts("x" * 300 + ".csv", ["text"])
@@ -696,7 +697,7 @@ def test_the_fingerprint_is_the_same_in_another_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS[:-1])
 def test_texts_to_predict_need_no_label(name: str, tmp_path: Path) -> None:
     rows = table(5)[["text"]]
-    assert list(data.read_texts(save(rows, tmp_path / name), ["text"])["text"]) == list(rows["text"])
+    assert list(data.read_texts(save(rows, tmp_path / name), [Column("text")])["text"]) == list(rows["text"])
 
 
 def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
@@ -709,15 +710,15 @@ def test_texts_to_predict_are_checked(tmp_path: Path) -> None:
         (["txt"], "--data: a.csv has no column 'txt', did you mean text? Its columns are text, b"),
     ):
         with pytest.raises(DataError) as caught:
-            data.read_texts(tmp_path / "a.csv", columns)
+            data.read_texts(tmp_path / "a.csv", [Column(name) for name in columns])
         assert caught.value.problems == (expected,)
     with pytest.raises(DataError, match="--data: there is no file"):
-        data.read_texts(tmp_path / "none.csv", ["text"])
+        data.read_texts(tmp_path / "none.csv", [Column("text")])
 
 
 def test_texts_to_predict_keep_their_neighbours_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": 1, "text": 5, "b": [1]}\n{"text": " "}\n{"id": 3, "text": "x"}\n')
-    rows = data.read_texts(tmp_path / "a.jsonl", ["text"], clean=True)
+    rows = data.read_texts(tmp_path / "a.jsonl", [Column("text")], clean=True)
     assert rows.to_dict("records") == [{"id": 1, "text": "5", "b": [1]}, {"id": 3, "text": "x", "b": None}]
 
 

@@ -205,8 +205,8 @@ class SilentlyBroken(TextClassification):
 class BrokenMetric(TextClassification):
     """One of its metrics comes out as infinity."""
 
-    def measure(self, scores, targets, meta):
-        return super().measure(scores, targets, meta) | {"mcc": math.inf}
+    def measure(self, scores, examples, meta):
+        return super().measure(scores, examples, meta) | {"mcc": math.inf}
 
 
 @pytest.mark.parametrize(("task", "metric"), [(SilentlyBroken, "accuracy"), (BrokenMetric, "mcc")])
@@ -242,10 +242,10 @@ class Watching(TextClassification):
     def __init__(self):
         self.seen = set()
 
-    def loss(self, model, batch, meta):
+    def loss(self, model, batch, meta, config):
         modes = [block.training for block in model.bert.encoder.layer]
         self.seen.add((model.bert.embeddings.dropout.training, *modes, model.dropout.training))
-        return super().loss(model, batch, meta)
+        return super().loss(model, batch, meta, config)
 
 
 def test_the_frozen_part_has_no_dropout_while_the_rest_trains_also_after_an_evaluation(tiny_job, tiny_bert):
@@ -290,7 +290,7 @@ def tensors_of(trial):
     from autoft.training import optim
 
     model = {name: tensor.clone() for name, tensor in trial._model.state_dict().items()}
-    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._adamw).items()} | {
+    return model | {f"adam {k}": v for k, v in optim.optimizer_tensors(trial._plain_optimizer).items()} | {
         f"best {k}": v for k, v in trial._best.items()
     } | {f"rng {k}": v for k, v in trial._rng.items()}  # fmt: skip
 
@@ -815,8 +815,8 @@ def test_every_kind_of_model_trains_pauses_and_is_exported(tiny_job, tiny_models
     rows = pd.read_parquet(f"{tiny_job.data}/validation.parquet")
     scores = Predictor.load(tmp_path / "model").scores(rows)
     meta = tiny_job.meta
-    targets = [meta["labels"].index(label) for label in rows["label"]]
-    assert tiny_job.task.measure(scores, targets, meta)["accuracy"] == max(r.value for r in trial.reports)
+    examples = [{"labels": meta["labels"].index(label)} for label in rows["label"]]
+    assert tiny_job.task.measure(scores, examples, meta)["accuracy"] == max(r.value for r in trial.reports)
 
 
 def test_a_best_of_equal_names_only_is_loaded(tiny_job, tiny_bert, tmp_path):

@@ -9,9 +9,9 @@ from autoft.study.halving import Halving, default_rungs
 
 
 def test_the_first_rung_lies_well_inside_the_first_epoch():
-    for rows in (100, 2_402, 9_000, 1_000_000):
+    for rows in (1_100, 2_402, 9_000, 1_000_000):
         rungs = default_rungs(rows, epochs=3, eta=3, batch_size=16)
-        assert rungs[0] <= rows / 2
+        assert rungs[0] <= rows / 3
         assert all(b == 3 * a for a, b in itertools.pairwise(rungs))
         assert rungs[-1] < 3 * rows
 
@@ -22,6 +22,45 @@ def test_rungs_are_multiples_of_the_largest_batch():
 
 def test_too_few_rows_for_a_rung_leave_none():
     assert default_rungs(20, epochs=1, eta=3, batch_size=32) == ()
+
+
+def test_the_first_rung_leaves_time_for_some_steps_however_few_the_rows_are():
+    for batch_size in (8, 16, 32):
+        assert default_rungs(300, epochs=4, eta=3, batch_size=batch_size)[:1] == (16 * batch_size,)
+
+
+def test_the_runner_up_is_the_best_that_waits_on_the_highest_rung():
+    halving = Halving([10, 30], eta=3)
+    assert halving.runner_up() is None
+    halving.record(0, 10, (0.5,))
+    halving.record(1, 10, (0.6,))
+    assert halving.promotable() is None
+    assert halving.runner_up() == 1
+    halving.record(0, 30, (0.4,))
+    assert halving.runner_up() == 0
+    halving.leave(0)
+    assert halving.runner_up() == 1
+
+
+def test_who_got_there_on_a_spare_worker_is_ranked_but_sends_nobody_on():
+    halving = Halving([10], eta=2)
+    assert not halving.record(0, 10, (0.5,))
+    assert not halving.record(1, 10, (0.6,), spare=True)
+    assert halving.promotable() is None
+    assert not halving.record(2, 10, (0.4,))
+    assert halving.promotable() == 1
+
+
+def test_a_trial_leads_as_long_as_nobody_is_better_at_its_last_rung():
+    halving = Halving([10, 30], eta=3)
+    assert not halving.leads(0)
+    halving.record(0, 10, (0.5,))
+    halving.leave(0)
+    assert halving.leads(0)
+    halving.record(1, 10, (0.6,))
+    assert halving.leads(1) and not halving.leads(0)
+    halving.record(0, 30, (0.1,))
+    assert halving.leads(0)
 
 
 def test_a_lone_trial_waits_until_others_show_that_it_is_good():

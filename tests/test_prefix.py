@@ -10,6 +10,7 @@ from test_finetune import config_of, run
 from tiny import configs, more_configs, save_model
 from transformers import AutoModelForSequenceClassification
 
+from autoft.records import TrialConfig
 from autoft.tasks.text_classification import TextClassification
 from autoft.training.agreement import difference
 from autoft.training.finetune import FineTune
@@ -51,8 +52,9 @@ def repadded(states, row_ends=LENGTHS):
 
 
 def compare(split, model, hidden, part=None, task=None):
+    config = TrialConfig("any", 1e-3, 3, 1, 1)
     return difference(
-        split, task or TextClassification(), model, META, whole=a_batch(), part=part or a_batch(), hidden=hidden
+        split, task or TextClassification(), model, META, config, whole=a_batch(), part=part or a_batch(), hidden=hidden
     )
 
 
@@ -161,8 +163,8 @@ def test_a_model_that_reads_below_the_border_is_found_out():
 class WrongGradient(TextClassification):
     """Its scores and its loss agree; only the way back doesn't."""
 
-    def loss(self, model, batch, meta):
-        loss = super().loss(model, batch, meta)
+    def loss(self, model, batch, meta, config):
+        loss = super().loss(model, batch, meta, config)
         runs_whole = "forward" not in vars(model.bert.encoder.layer[0])
         return loss if runs_whole else loss * 2 - loss.detach()
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autoft import tasks
 from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
-from autoft.report import bootstrap_interval, build, render, write
+from autoft.report import bootstrap_interval, build, paired_interval, render, write
 from autoft.report.labels import between, score
 from autoft.report.markdown import comparison
 
@@ -121,12 +121,13 @@ def test_every_metric_of_the_task_has_an_interval_around_its_value() -> None:
     scores, targets = answers(200, 0.8, seed=7)
     random = np.random.default_rng(7)
     scores = scores * 2 + random.normal(size=scores.shape) * 0.1
-    whole = task.measure(scores, targets, {"labels": ["a", "b"]})
+    examples = [{"labels": target} for target in targets]
+    whole = task.measure(scores, examples, {"labels": ["a", "b"]})
     for name in task.metrics:
         low, high = bootstrap_interval(
-            lambda s, t, name=name: task.measure(s, t, {})[name],  # type: ignore[misc]
+            lambda s, e, name=name: task.measure(s, e, {})[name],  # type: ignore[misc]
             scores,
-            targets,
+            examples,
             resamples=60,
         )
         assert low < whole[name] < high, name
@@ -214,15 +215,15 @@ def test_a_metric_to_be_minimised_ranks_the_other_way() -> None:
         test=0.5,
         interval=(0.45, 0.56),
         test_metrics={},
-        baselines={"majority": {"test": 0.6}},
+        baselines={"majority": {"test": 0.6, "difference_interval": [0.04, 0.15]}},
         seconds=1,
         model_dir="m",
         rows={"test": 9},
     )
     assert [entry["trial"] for entry in said["leaderboard"]][:2] == [1, 0]
     assert comparison(said).startswith("It beats the best baseline")
-    said["winner"]["test_interval"] = [0.45, 0.61]
-    assert "not proven" in comparison(said)
+    said["baselines"]["majority"]["difference_interval"] = [-0.01, 0.21]
+    assert "no difference is shown" in comparison(said)
     assert "lower is better" in render(said)
 
 
@@ -244,19 +245,52 @@ def test_a_winner_without_a_report_is_refused(winner: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("test", "interval", "says"),
+    ("test", "difference", "says"),
     [
-        (0.83, (0.80, 0.86), "It beats the best baseline, logistic regression on TF-IDF words (0.7500)"),
-        (0.76, (0.72, 0.80), "the lead is not proven"),
-        (0.75, (0.71, 0.79), "does not beat"),
-        (0.70, (0.66, 0.74), "does not beat"),
-        (0.83, (math.nan, math.nan), "the lead is not proven"),
+        (
+            0.83,
+            (0.05, 0.11),
+            "It beats the best baseline, logistic regression on TF-IDF words (0.7500) by 0.0800 "
+            "(95 % interval of the difference 0.0500 to 0.1100)",
+        ),
+        (0.76, (-0.02, 0.04), "no difference is shown"),
+        (0.75, (-0.03, 0.03), "does not beat"),
+        (0.70, (-0.09, -0.01), "does not beat"),
+        (0.83, None, "can't be said"),
+        (0.83, (None, None), "can't be said"),
     ],
 )
-def test_the_verdict_is_honest(test: float, interval: tuple[float, float], says: str) -> None:
-    said = report(test=test, interval=interval)
+def test_the_verdict_is_honest(test: float, difference: Any, says: str) -> None:
+    baselines = {"majority": {"test": 0.5}, "tfidf": {"test": 0.75, "difference_interval": difference}}
+    said = report(test=test, baselines=baselines)
     assert says in comparison(said)
     assert says in render(said).split("##")[0]
+
+
+def test_a_paired_interval_is_narrower_than_the_rows_are_hard() -> None:
+    scores, targets = answers(400, 0.7, seed=3)
+    better = scores.copy()
+    wrong = np.flatnonzero(scores.argmax(axis=1) != targets)[:20]
+    better[wrong] = np.eye(2)[targets[wrong]]
+    low, high = paired_interval(accuracy, better, scores, targets)
+    half = 1.96 * math.sqrt(0.05 * 0.95 / 400)
+    assert low == pytest.approx(0.05 - half, abs=0.006)
+    assert high == pytest.approx(0.05 + half, abs=0.006)
+    assert paired_interval(accuracy, scores, scores, targets) == (0.0, 0.0)
+    back = paired_interval(accuracy, scores, better, targets)
+    assert back == pytest.approx((-high, -low), abs=1e-9)
+
+
+def test_two_models_that_are_equally_good_are_told_apart_in_few_cases() -> None:
+    """Of 200 pairs of equally good models about 5 % differ by chance."""
+    shown = 0
+    for seed in range(200):
+        one, targets = answers(300, 0.8, seed)
+        right = np.random.default_rng(1_000 + seed).random(300) < 0.8
+        other = np.eye(2)[np.where(right, targets, 1 - targets)]
+        low, high = paired_interval(accuracy, one, other, targets, resamples=200, seed=seed)
+        shown += not low <= 0 <= high
+    assert 2 <= shown <= 20
 
 
 def test_without_baselines_nothing_is_compared() -> None:

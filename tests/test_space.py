@@ -75,7 +75,10 @@ def test_whatever_is_drawn_can_be_trained_and_lies_in_the_space(sampler: optuna.
         assert config.dropout in (None, 0.0, 0.2)
         assert config.schedule in ("linear", "cosine")
         assert config.seed == 7
-        assert all(type(getattr(config, knob)) is KNOBS[knob].kind for knob in KNOBS if knob != "dropout")
+        assert all(
+            type(value) is knob.kind or (value is None and knob.optional)
+            for value, knob in ((getattr(config, name), KNOBS[name]) for name in KNOBS)
+        )
         assert pickle.loads(pickle.dumps(config)) == config
 
 

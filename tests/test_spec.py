@@ -66,7 +66,7 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
             {"space": {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True, "step": 1e-5}}},
             ["space.learning_rate: `log` and `step` don't go together; keep one of the two"],
         ),
-        ({"space": {"schedule": "linar"}}, ["space.schedule: 'linar' is not one of linear, cosine, constant"]),
+        ({"space": {"schedule": "linar"}}, ["space.schedule: 'linar' is not one of linear, cosine, constant, wsd"]),
         (
             {"space": {"schedule": {"low": 1, "high": 2}}},
             ["space.schedule: a range needs numbers; list the choices instead"],
@@ -91,8 +91,18 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
         ({"name": ""}, [f"name: '' {NO_NAME}"]),
         ({"search": {"budget": "ten"}}, ["search.budget: 'ten' is no duration; write for example 90s, 10m or 1h30m"]),
         ({"search": {"budget": 0}}, ["search.budget: 0 is no duration above zero"]),
+        (
+            {"search": {"budget": "20s"}},
+            [
+                "search.budget: 20s is too short: the start of the workers and the scoring of the winner "
+                "take half a minute; give at least 40s"
+            ],
+        ),
         ({"search": {"trials": 0}}, ["search.trials: found 0; input should be greater than or equal to 1"]),
-        ({"search": {"sampler": "grid"}}, ["search.sampler: found 'grid'; input should be 'tpe' or 'random'"]),
+        (
+            {"search": {"sampler": "grit"}},
+            ["search.sampler: found 'grit'; input should be 'tpe', 'random', 'grid', 'qmc', 'gp' or 'cmaes'"],
+        ),
         ({"resources": {"wrkers": 2}}, ["resources.wrkers: unknown key, did you mean workers?"]),
         (
             {"data": {"source": "a.csv", "train": "b.csv"}},

@@ -22,8 +22,8 @@ class Recording(TextClassification):
     def __init__(self):
         self.losses = []
 
-    def loss(self, model, batch, meta):
-        loss = super().loss(model, batch, meta)
+    def loss(self, model, batch, meta, config):
+        loss = super().loss(model, batch, meta, config)
         self.losses.append(loss.item())
         return loss
 
@@ -101,7 +101,10 @@ def compare(job, config, folder, tolerance=1e-5):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
     assert np.ptp(ours) > 0.01  # something was learnt, so that agreeing says something
     for (name, mine), (_, other) in zip(our_model.named_parameters(), their_model.named_parameters(), strict=True):
-        torch.testing.assert_close(mine, other, rtol=0, atol=tolerance, msg=name)
+        # Adding the same number to all keys changes no attention: the exact gradient of this bias is zero, and what
+        # Adam makes of its rounding errors is noise of the size of the learning rate.
+        if not name.endswith("key.bias"):
+            torch.testing.assert_close(mine, other, rtol=0, atol=tolerance, msg=name)
     return max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
 
 

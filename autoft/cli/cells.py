@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from autoft.records import TrialRecord, TrialState
-from autoft.report.labels import score
-from autoft.words import compact, freeze, short_name
+from autoft.report.labels import more, score
+from autoft.words import compact, frozen, short_name
 
 if TYPE_CHECKING:
     from autoft.records import Direction
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FAILED: "red"}
 
 
-def trial_table(title: str, metric: str, progress: bool, width: int) -> Table:
+def has_more(trials: Iterable[TrialRecord]) -> bool:
+    """Whether a trial has more to tell it by than what every table shows."""
+    return any(more(trial.config.as_dict()) for trial in trials)
+
+
+def trial_table(title: str, metric: str, progress: bool, width: int, *, wide: bool = False) -> Table:
     """An empty table with the columns of `trial_cells`.
 
     Args:
@@ -26,6 +31,7 @@ def trial_table(title: str, metric: str, progress: bool, width: int) -> Table:
         metric: Heads the column of the best validation value.
         progress: The table has a column for how far a trial is.
         width: Width of the terminal; a narrow one gets tighter columns.
+        wide: It has a column for what else of a configuration isn't the default.
     """
     table = Table(
         title=title or None,
@@ -40,6 +46,8 @@ def trial_table(title: str, metric: str, progress: bool, width: int) -> Table:
     table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=28 if width >= 120 else 14)
     for heading in ("lr", "batch", "epochs", "freeze"):
         table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("else", no_wrap=True, overflow="ellipsis", max_width=max(10, width // 4))
     if progress:
         table.add_column("progress" if width >= 100 else "done", no_wrap=True)
     table.add_column(metric, justify="right", no_wrap=True)
@@ -47,7 +55,9 @@ def trial_table(title: str, metric: str, progress: bool, width: int) -> Table:
     return table
 
 
-def trial_cells(trial: TrialRecord, direction: Direction, blocks: Mapping[str, int], leader: bool) -> list[Text]:
+def trial_cells(
+    trial: TrialRecord, direction: Direction, blocks: Mapping[str, int], leader: bool, *, wide: bool = False
+) -> list[Text]:
     """The cells of a trial, but for its progress and its state.
 
     Args:
@@ -55,6 +65,7 @@ def trial_cells(trial: TrialRecord, direction: Direction, blocks: Mapping[str, i
         direction: Direction of the objective.
         blocks: Number of blocks of each model, where it is known.
         leader: It is the best so far.
+        wide: The table has a column for what else isn't the default.
     """
     config, best = trial.config, trial.best(direction)
     style = "bold green" if leader else "dim" if trial.state in (TrialState.PRUNED, TrialState.FAILED) else ""
@@ -66,7 +77,8 @@ def trial_cells(trial: TrialRecord, direction: Direction, blocks: Mapping[str, i
             compact(config.learning_rate),
             str(config.batch_size),
             str(config.epochs),
-            freeze(config.freeze_depth, blocks.get(config.model)),
+            frozen(config.as_dict(), blocks.get(config.model)),
+            *([more(config.as_dict())] if wide else []),
             score(best.value if best else None),
         )
     ]

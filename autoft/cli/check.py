@@ -128,6 +128,7 @@ def _label(label: str) -> str:
 
 def _searched(plan: Plan) -> list[tuple[str, str, str]]:
     """What is searched, shared dimensions once; fixed knobs are left out."""
+    from autoft.records import CONDITIONS
     from autoft.space import Choice, describe
 
     names = {model.ref: model.name for model in plan.models}
@@ -139,7 +140,12 @@ def _searched(plan: Plan) -> list[tuple[str, str, str]]:
             dimension = space[knob]
             if shared and isinstance(dimension, Choice) and len(dimension.values) == 1:
                 continue
-            rows.append(("all" if shared and len(spaces) > 1 else names.get(model, model), knob, describe(dimension)))
+            parent, values = CONDITIONS.get(knob, ("", ()))
+            above = space.get(parent)
+            free = isinstance(above, Choice) and len(above.values) > 1
+            when = f" (with {parent} {' or '.join(str(value) for value in values if value)})" if free else ""
+            where = "all" if shared and len(spaces) > 1 else names.get(model, model)
+            rows.append((where, knob, describe(dimension) + when))
     return rows
 
 

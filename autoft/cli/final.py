@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autoft.report.labels import baseline_name, between, recipe, score
 from autoft.report.markdown import comparison
-from autoft.words import RUNS, compact, format_duration, runs_option
+from autoft.words import RUNS, format_duration, runs_option
 
 
 def final(report: Mapping[str, Any], runs: Path = RUNS) -> RenderableType:
@@ -43,7 +43,7 @@ def final(report: Mapping[str, Any], runs: Path = RUNS) -> RenderableType:
     where = runs_option(runs)
     example = "--data new.csv" if report.get("pairs") else '"a text"'
     facts.add_row("winner", Text(f"#{winner['trial']}: {recipe(winner['params'], blocks)}"))
-    facts.add_row("", f"{_rest(winner['params'])}; validation {score(winner['validation'])}")
+    facts.add_row("", f"validation {score(winner['validation'])}")
     facts.add_row(
         "trials",
         f"{counts['total']} in {format_duration(report['seconds'])}: {counts['complete']} complete, "
@@ -65,12 +65,4 @@ def final(report: Mapping[str, Any], runs: Path = RUNS) -> RenderableType:
         border_style="green",
         padding=(1, 2),
         expand=False,
-    )
-
-
-def _rest(params: Mapping[str, Any]) -> str:
-    dropout = "model's own" if params["dropout"] is None else compact(params["dropout"])
-    return (
-        f"dropout {dropout}, weight decay {compact(params['weight_decay'])}, "
-        f"warm-up {compact(params['warmup'])}, {params['schedule']} schedule"
     )

@@ -17,7 +17,10 @@ SpecFile = Annotated[
     Path | None, typer.Argument(metavar="SPEC", help="A search spec in YAML. An option takes precedence.")
 ]
 Task = Annotated[
-    str | None, typer.Option(help="Name of the task; `autoft tasks` lists them.", rich_help_panel=_SEARCHED)
+    str | None,
+    typer.Option(
+        help="Name of the task; `autoft tasks` lists them. One of your own: MODULE:CLASS.", rich_help_panel=_SEARCHED
+    ),
 ]
 Data = Annotated[
     str | None,

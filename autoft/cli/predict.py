@@ -18,6 +18,10 @@ from autoft.words import RUNS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autoft.data.formats import Formats
+    from autoft.data.splits import Column
+    from autoft.training.predict import Predictor
+
 
 def predict(
     search: Annotated[str, typer.Argument(metavar="NAME_OR_FOLDER", help="A search, its folder, or a model folder.")],
@@ -60,9 +64,9 @@ def predict(
         shown, answers = ["text"], model.predict(lines)
         inputs = [{"text": line} for line in lines]
     else:
-        columns = _columns(model.meta, text, text_pair)
-        shown, table = list(columns.values()), _table(data, columns, encoding, clean)
-        answers = model.predict(table[shown].set_axis(list(columns), axis="columns"))
+        columns = _columns(model, text, text_pair)
+        shown, table = list(columns.values()), _table(data, columns, model.task.formats, encoding, clean)
+        answers = model.predict(table[shown].set_axis([column.name for column in columns], axis="columns"))
         inputs = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     names = _names(answers[0], inputs[0])
     answers = [{names[key]: value for key, value in answer.items()} for answer in answers]
@@ -80,9 +84,9 @@ def predict(
 def _lines(encoding: str) -> list[str]:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError("nothing to predict: give texts, --data FILE, or lines on standard input")
-    from autoft.data import decoded
+    from autoft.data import decoded_input
 
-    text = decoded(sys.stdin.buffer.read(), encoding, "standard input")
+    text = decoded_input(sys.stdin.buffer.read(), encoding, "standard input")
     # Not splitlines: it also breaks at what a text may hold, such as U+2028.
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
     if not lines:
@@ -101,22 +105,20 @@ def _names(answer: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str
     return names
 
 
-def _columns(meta: Mapping[str, Any], text: str | None, text_pair: str | None) -> dict[str, str]:
+def _columns(model: Predictor, text: str | None, text_pair: str | None) -> dict[Column, str]:
     """For each column of texts that the model was trained on, the user's column that stands for it."""
-    if text_pair and not meta.get("text_pair"):
+    if text_pair and len(model.inputs) == 1:
         raise InputError("--text-pair: the model was trained on single texts; leave it out")
-    columns = {meta["text"]: text or meta["text"]}
-    if meta.get("text_pair"):
-        columns[meta["text_pair"]] = text_pair or meta["text_pair"]
-    return columns
+    return {column: given or column.name for column, given in zip(model.inputs, (text, text_pair), strict=False)}
 
 
-def _table(source: str, columns: dict[str, str], encoding: str, clean: bool) -> pd.DataFrame:
+def _table(source: str, columns: Mapping[Column, str], formats: Formats, encoding: str, clean: bool) -> pd.DataFrame:
     from autoft.data import read_texts
 
     if len(set(columns.values())) < len(columns):
         raise InputError("--text-pair: is the same column as --text; name another")
-    return read_texts(source, tuple(columns.values()), encoding, clean=clean)
+    wanted = [column._replace(name=given) for column, given in columns.items()]
+    return read_texts(source, wanted, encoding, clean=clean, formats=formats)
 
 
 def _write(rows: list[dict[str, Any]], out: Path) -> None:

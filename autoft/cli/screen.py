@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from autoft.cli.cells import state_cell, trial_cells, trial_table
+from autoft.cli.cells import has_more, state_cell, trial_cells, trial_table
 from autoft.records import Snapshot, TrialRecord, TrialState, in_order, ranked
 from autoft.report.labels import score
-from autoft.words import compact, format_duration, freeze, short_name
+from autoft.words import compact, format_duration, frozen, short_name
 
 _AROUND = 9  # lines of the screen that aren't trials: header, gaps, table head, "more", and one for the prompt
 
@@ -69,12 +69,13 @@ def view(snapshot: Snapshot, width: int, height: int, age: float = 0.0) -> Rende
         age: Seconds since the snapshot was taken, added to the time used.
     """
     leader = next(iter(ranked(snapshot.trials, snapshot.direction)), None)
-    table = trial_table("", snapshot.metric, progress=True, width=width)
+    wide = has_more(snapshot.trials)
+    table = trial_table("", snapshot.metric, progress=True, width=width, wide=wide)
     ordered = _ordered(snapshot)
     room = max(1, height - _AROUND)
     shown = ordered[:room]
     for trial in shown:
-        *cells, value = trial_cells(trial, snapshot.direction, snapshot.blocks, trial is leader)
+        *cells, value = trial_cells(trial, snapshot.direction, snapshot.blocks, trial is leader, wide=wide)
         running = trial.number in snapshot.running
         table.add_row(*cells, _progress(trial, snapshot, 10 if width >= 100 else 6), value, state_cell(trial, running))
     parts: list[RenderableType] = [_header(snapshot, age), _best(snapshot, leader)]
@@ -112,7 +113,7 @@ def _best(snapshot: Snapshot, leader: TrialRecord | None) -> Text:
     if leader is None or best is None:
         return Text("no trial has been evaluated yet", "dim")
     config = leader.config
-    depth = freeze(config.freeze_depth, snapshot.blocks.get(config.model))
+    depth = frozen(config.as_dict(), snapshot.blocks.get(config.model))
     return Text.assemble(
         "best so far: validation ",
         (f"{snapshot.metric} {score(best.value)}", "bold green"),

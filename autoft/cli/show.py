@@ -67,18 +67,23 @@ def board(
     search: SearchRecord, trials: tuple[TrialRecord, ...], report: dict[str, Any] | None, width: int
 ) -> RenderableType:
     """The leaderboard, the best on validation first."""
-    from autoft.cli.cells import state_cell, trial_cells, trial_table
+    from autoft.cli.cells import has_more, state_cell, trial_cells, trial_table
     from autoft.report.summary import leaderboard
 
     models = (report or {}).get("models", {})
     blocks = {ref: info["blocks"] for ref, info in models.items() if info.get("blocks")}
     winner = report["winner"]["trial"] if report else None
-    table = trial_table(f"{search.name}: {search.task}, validation {search.metric}", search.metric, False, width)
+    wide = has_more(trials)
+    table = trial_table(
+        f"{search.name}: {search.task}, validation {search.metric}", search.metric, False, width, wide=wide
+    )
     by_number = {trial.number: trial for trial in trials}
     for entry in leaderboard(search, trials):
         trial = by_number[entry["trial"]]
         leader = trial.number == winner if report else entry["rank"] == 1
-        table.add_row(*trial_cells(trial, search.direction, blocks, leader), state_cell(trial, running=False))
+        table.add_row(
+            *trial_cells(trial, search.direction, blocks, leader, wide=wide), state_cell(trial, running=False)
+        )
     return table
 
 

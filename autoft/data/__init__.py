@@ -11,8 +11,8 @@ storing    the splits on disk
 """
 
 from autoft.data.loading import glance, load, read_texts
-from autoft.data.reading import decoded
+from autoft.data.reading import decoded_input
 from autoft.data.splits import Splits
 from autoft.data.storing import read, read_part, write
 
-__all__ = ["Splits", "decoded", "glance", "load", "read", "read_part", "read_texts", "write"]
+__all__ = ["Splits", "decoded_input", "glance", "load", "read", "read_part", "read_texts", "write"]

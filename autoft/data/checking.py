@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft.data.reading import Table
 from autoft.data.splits import PARTS
-from autoft.data.values import column_key
+from autoft.data.values import column_key, some_rows
 from autoft.spec import DataSpec
 from autoft.words import nearest
 
@@ -69,19 +70,21 @@ def tidy(
                     f"with an empty {column!r}; {dropped}"
                 )
         full = rows[~empty.any(axis=1)]
-        repeated = full.duplicated(keep="first")
-        if repeated.any():
+        seen: set[Any] = set()
+        fresh = [row not in seen and not seen.add(row) for row in _hashable(full)]  # type: ignore[func-returns-value]
+        if not all(fresh):
+            repeated = full.index[[not first for first in fresh]].tolist()
             findings.append(
-                f"{tables[part].key}: {tables[part].where} has {some_rows(full.index[repeated].tolist())} "
+                f"{tables[part].key}: {tables[part].where} has {some_rows(repeated)} "
                 f"that repeat an earlier one; {dropped}"
             )
-        kept[part] = full[~repeated]
+        kept[part] = full[fresh]
     # A row in two parts is taken out of the earlier one: what scores the winner stays as it was given.
     order = [part for part in PARTS if part in kept]
     for i, part in enumerate(order):
         for other in order[i + 1 :]:
-            known = set(kept[other].itertuples(index=False, name=None))
-            shared = [row in known for row in kept[part].itertuples(index=False, name=None)]
+            known = set(_hashable(kept[other]))
+            shared = [row in known for row in _hashable(kept[part])]
             if any(shared):
                 numbers = kept[part].index[shared].tolist()
                 findings.append(
@@ -139,7 +142,7 @@ def same_texts(parts: Mapping[str, pd.DataFrame], label: str) -> list[str]:
     seen: dict[Any, str] = {}
     shared: Counter[tuple[str, str]] = Counter()
     for part in PARTS:
-        texts = set(parts[part].drop(columns=label, errors="ignore").itertuples(index=False, name=None))
+        texts = set(_hashable(parts[part].drop(columns=label, errors="ignore")))
         for text in texts:
             if text in seen:
                 shared[seen[text], part] += 1
@@ -171,9 +174,9 @@ def odd_labels(parts: Mapping[str, pd.DataFrame], label: str) -> list[str]:
     return notes
 
 
-def some_rows(index: Sequence[int]) -> str:
-    """The count of rows and the numbers of the first few, counted from 1."""
-    shown = ", ".join(str(number) for number in index[:_SHOWN])
-    if len(index) == 1:
-        return f"1 row (row {shown})"
-    return f"{len(index)} rows (rows {shown}{', …' if len(index) > _SHOWN else ''})"
+def _hashable(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """The rows as tuples that can stand in a set, lists and mappings among their cells as JSON."""
+    return [
+        tuple(json.dumps(cell, sort_keys=True) if isinstance(cell, list | dict) else cell for cell in row)
+        for row in rows.itertuples(index=False, name=None)
+    ]

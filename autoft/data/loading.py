@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoft.data.checking import missing_columns, odd_labels, same_texts, some_rows, tidy, too_few
-from autoft.data.reading import Table
+from autoft.data.checking import missing_columns, odd_labels, same_texts, tidy, too_few
+from autoft.data.reading import Formats, Table
 from autoft.data.sources import read_source, read_sources, within_reach
-from autoft.data.splits import DataRules, Splits, as_read, fingerprint, frame
+from autoft.data.splits import Column, DataRules, Splits, as_read, fingerprint, frame
 from autoft.data.splitting import by_column, draw, split, unused_split
-from autoft.data.values import typed_rows
+from autoft.data.values import some_rows, typed_rows
 from autoft.errors import DataError
 from autoft.spec import DataSpec
 
@@ -38,24 +39,28 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
         DataError: One line for each problem.
     """
     problems: list[str] = []
-    tables = read_sources(spec, problems)
+    tables = read_sources(spec, problems, task.formats)
     columns = task.columns(spec)
+    names = [column.name for column in columns]
     stratify = task.stratify(spec)
     notes: list[str] = []
     if spec.split:
-        if spec.split in columns:
+        if spec.split in names:
             problems.append(f"data.split: column {spec.split!r} is named for two things; each needs its own")
         else:
             tables = by_column(tables, spec, problems)
     elif spec.source:
-        notes += unused_split(tables, columns)
+        notes += unused_split(tables, names)
     if spec.source:
         notes += _drop_unlabelled(tables, spec)
     for part, table in list(tables.items()):
-        if lacking := missing_columns(table, columns, spec):
+        if lacking := missing_columns(table, names, spec):
             problems += [line for line in lacking if line not in problems]
             del tables[part]
     parts = typed_rows(tables, columns, spec, problems)
+    if stratify and any(isinstance(cell, list) for rows in parts.values() for cell in rows.get(stratify, ())):
+        stratify = None  # a row of several classes can't be in the share of each
+    problems += _faults(parts, tables, task, spec)
     complete = not problems
     parts, dropped = tidy(parts, tables, spec, problems)
     if complete:  # else the counts would mislead
@@ -73,7 +78,7 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
             f"{tables['train'].key}: data.test_size {spec.test_size:g} and data.validation_size "
             f"{spec.validation_size:g} leave some class too few rows; make them smaller or add rows"
         ) from None
-    frames = {part: frame({name: rows[name].tolist() for name in columns}) for part, rows in parts.items()}
+    frames = {part: frame({name: rows[name].tolist() for name in names}) for part, rows in parts.items()}
     notes += dropped + same_texts(frames, spec.label)
     if stratify is not None:
         notes += odd_labels(frames, stratify)
@@ -95,17 +100,23 @@ def glance(spec: DataSpec, task: DataRules | None, seed: int) -> None:
         DataError: One line for each problem.
     """
     problems: list[str] = []
-    if within_reach(spec, problems):
+    formats = {} if task is None else task.formats
+    if within_reach(spec, problems, formats):
         if task is not None:
             load(spec, task, seed)
             return
-        read_sources(spec, problems)
+        read_sources(spec, problems, formats)
     if problems:
         raise DataError(*problems)
 
 
 def read_texts(
-    source: str | Path, columns: Sequence[str], encoding: str = "utf-8", *, clean: bool = False
+    source: str | Path,
+    columns: Sequence[Column],
+    encoding: str = "utf-8",
+    *,
+    clean: bool = False,
+    formats: Formats = MappingProxyType({}),
 ) -> pd.DataFrame:
     """A table of texts to predict for, from whatever `data.source` can name; no label is needed.
 
@@ -114,26 +125,28 @@ def read_texts(
         columns: Columns of the texts.
         encoding: Of csv, tsv, jsonl and json.
         clean: Leave rows without a text out, instead of refusing them.
+        formats: What is read beside tables.
 
     Returns:
-        Every column of the table in its order, one row for each of its rows: `columns` as `str`, the others as
-        they were read.
+        Every column of the table in its order, one row for each of its rows: `columns` as they ask for, the others
+        as they were read.
 
     Raises:
         DataError: One line for each problem: no such table, no such column, rows without a text.
     """
-    tables = read_source(str(source), encoding, "--data")
+    tables = read_source(str(source), encoding, "--data", formats)
     if len(tables) > 1:
         raise DataError(f"--data: {source} comes in {', '.join(tables)}; save the one you want as a file")
     table = tables["train"]
-    names = DataSpec(source=str(source), label="")  # no column is the label
-    problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, columns, names)]
+    spec = DataSpec(source=str(source), label="")  # no column is the label
+    names = [column.name for column in columns]
+    problems = [f"--data: {line.partition(': ')[2]}" for line in missing_columns(table, names, spec)]
     if problems:
         raise DataError(*problems)
-    texts = typed_rows({"test": table}, columns, names, problems)["test"]
+    texts = typed_rows({"test": table}, columns, spec, problems)["test"]
     problems = [f"--data: {line.partition(': ')[2]}" for line in problems]
     empty = texts.isna()
-    for name in columns:
+    for name in names:
         if not clean and empty[name].any():
             numbers = texts.index[empty[name]].tolist()
             problems.append(
@@ -145,8 +158,26 @@ def read_texts(
         problems.append(f"--data: {table.where} has no row with a text")
     if problems:
         raise DataError(*dict.fromkeys(problems))
-    whole = {**table.columns, **{name: texts[name].tolist() for name in columns}}
+    whole = {**table.columns, **{name: texts[name].tolist() for name in names}}
     return as_read(whole)[kept.to_numpy()].reset_index(drop=True)
+
+
+def _faults(
+    parts: Mapping[str, pd.DataFrame], tables: Mapping[str, Table], task: DataRules, spec: DataSpec
+) -> list[str]:
+    """What the task says of single rows, a line for each fault in each table."""
+    lines = []
+    for part, rows in parts.items():
+        found: dict[str, list[int]] = {}
+        for number, *cells in rows[~rows.isna().any(axis=1)].itertuples(name=None):
+            if fault := task.fault(dict(zip(rows.columns, cells, strict=True)), spec):
+                found.setdefault(fault, []).append(number)
+        table = tables[part]
+        lines += [
+            f"{table.key}: {table.where} has {some_rows(numbers)} where the row {what}"
+            for what, numbers in found.items()
+        ]
+    return lines
 
 
 def _drop_unlabelled(tables: dict[str, Table], spec: DataSpec) -> list[str]:

@@ -13,12 +13,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Reader = Callable[[Path, str], dict[str, list[Any]]]
+"""Makes of a file, in an encoding, values by column name; raises `Unreadable`."""
+Formats = Mapping[str, Reader]
+"""Readers by the end of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +51,25 @@ class Table:
         return len(next(iter(self.columns.values()), []))
 
 
-def read_file(path: Path, key: str, encoding: str = "utf-8") -> Table:
+def read_file(path: Path, key: str, encoding: str = "utf-8", formats: Formats = MappingProxyType({})) -> Table:
     """Reads a table; its format is told by the end of its name.
 
     Args:
         path: The file.
         key: Where the spec names it.
-        encoding: Of csv, tsv, jsonl and json.
+        encoding: Of csv, tsv, jsonl, json and other formats of text.
+        formats: What is read beside tables; goes before them.
 
     Raises:
         DataError: The file can't be read, in one line; or it has no rows.
     """
-    reader = _READERS.get(path.suffix.lower())
+    readers = {**_READERS, **formats}
+    reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{key}: {path.name} is none of the formats that are read: {', '.join(_READERS)}")
+        raise DataError(f"{key}: {path.name} is none of the formats that are read: {', '.join(readers)}")
     try:
         columns = reader(path, encoding)
-    except _Unreadable as problem:
+    except Unreadable as problem:
         raise DataError(f"{key}: {path.name}: {problem}") from None
     except OSError as error:
         raise DataError(f"{key}: {path.name} can't be read: {error.strerror or error}") from None
@@ -72,20 +80,20 @@ def read_file(path: Path, key: str, encoding: str = "utf-8") -> Table:
     return table
 
 
-def is_table(path: Path) -> bool:
+def is_table(path: Path, formats: Formats = MappingProxyType({})) -> bool:
     """Whether the end of the name is that of a format which `read_file` reads."""
-    return path.suffix.lower() in _READERS
+    return path.suffix.lower() in {**_READERS, **formats}
 
 
-class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+class Unreadable(Exception):  # noqa: N818 - `read_file` makes a DataError of it
     """What is wrong with the contents of a file."""
 
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def decoded(raw: bytes, encoding: str, what: str) -> str:
-    """A text, without a byte-order mark.
+def decoded_input(raw: bytes, encoding: str, what: str) -> str:
+    """What came in another way than in a file, without a byte-order mark.
 
     Args:
         raw: Its bytes.
@@ -97,12 +105,16 @@ def decoded(raw: bytes, encoding: str, what: str) -> str:
     """
     try:
         return _decoded(raw, encoding)
-    except _Unreadable as problem:
+    except Unreadable as problem:
         raise DataError(f"{what}: {problem}") from None
 
 
-def _text(path: Path, encoding: str) -> str:
-    """The decoded file, line ends as they are, without a byte-order mark."""
+def decoded(path: Path, encoding: str) -> str:
+    """The text of a file, line ends as they are, without a byte-order mark.
+
+    Raises:
+        Unreadable: There is no such encoding, or the file has another one.
+    """
     return _decoded(path.read_bytes(), encoding)
 
 
@@ -117,35 +129,33 @@ _BINARY = {
 
 def _decoded(raw: bytes, encoding: str) -> str:
     if what := next((what for start, what in _BINARY.items() if raw.startswith(start)), None):
-        raise _Unreadable(f"is {what}, whatever its name says; a table in one of the formats that are read is needed")
+        raise Unreadable(f"is {what}, whatever its name says; a table in one of the formats that are read is needed")
     try:
         utf8 = codecs.lookup(encoding).name == "utf-8"
         text = raw.decode("utf-8-sig" if utf8 else encoding)
         if "\0" in text:
             line = text.count("\n", 0, text.index("\0")) + 1
-            raise _Unreadable(
-                f"holds a NUL byte in line {line}: it is no text, or --encoding (data.encoding) is utf-16"
-            )
+            raise Unreadable(f"holds a NUL byte in line {line}: it is no text, or --encoding (data.encoding) is utf-16")
         return text
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _Unreadable(
+        raise Unreadable(
             f"is not {encoding}: byte 0x{raw[error.start]:02x} in line {line}; give its own encoding "
             f"with --encoding (data.encoding), such as {'utf-16' if raw.startswith(_UTF16) else 'latin-1 or cp1252'}"
         ) from None
     except (LookupError, ValueError):  # also for what is no encoding of texts, such as hex
-        raise _Unreadable(f"there is no encoding {encoding!r}; such are utf-8 and latin-1") from None
+        raise Unreadable(f"there is no encoding {encoding!r}; such are utf-8 and latin-1") from None
 
 
 def _csv(path: Path, encoding: str) -> dict[str, list[Any]]:
-    return _separated(_text(path, encoding), ",", csv.QUOTE_MINIMAL)
+    return _separated(decoded(path, encoding), ",", csv.QUOTE_MINIMAL)
 
 
 def _tsv(path: Path, encoding: str) -> dict[str, list[Any]]:
-    text = _text(path, encoding)
+    text = decoded(path, encoding)
     try:
         return _separated(text, "\t", csv.QUOTE_MINIMAL)
-    except _Unreadable:
+    except Unreadable:
         # Many tsv files know no quoting, and a text may then begin with a quotation mark.
         return _separated(text, "\t", csv.QUOTE_NONE)
 
@@ -165,15 +175,15 @@ def _separated(text: str, separator: str, quoting: Any) -> dict[str, list[Any]]:
             elif not header:
                 header = record
                 if separator == "," and len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), "")):
-                    raise _Unreadable(f"is separated by {other!r}; save it with commas, or with tabs as .tsv")
+                    raise Unreadable(f"is separated by {other!r}; save it with commas, or with tabs as .tsv")
             elif len(record) != len(header):
                 hint = "quote texts that hold a comma" if separator == "," else "take tabs out of the texts"
-                raise _Unreadable(f"line {begins} has {len(record)} fields and the header {len(header)}; {hint}")
+                raise Unreadable(f"line {begins} has {len(record)} fields and the header {len(header)}; {hint}")
             else:
                 rows.append(record)
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise _Unreadable(f"malformed at line {begins}: {_QUOTES.get(str(error), error)}") from None
+        raise Unreadable(f"malformed at line {begins}: {_QUOTES.get(str(error), error)}") from None
     _refuse_twins(header)
     return {name: [row[i] for row in rows] for i, name in enumerate(header)}
 
@@ -184,11 +194,16 @@ _QUOTES = {"unexpected end of data": "a quotation mark opens there and never clo
 def _refuse_twins(names: list[str]) -> None:
     twins = sorted({name for name in names if names.count(name) > 1})
     if twins:
-        raise _Unreadable(f"has two columns called {twins[0]!r}; rename one of them")
+        raise Unreadable(f"has two columns called {twins[0]!r}; rename one of them")
 
 
-def _jsonl(path: Path, encoding: str) -> dict[str, list[Any]]:
-    return _lines(_text(path, encoding))
+def jsonl_table(path: Path, encoding: str) -> dict[str, list[Any]]:
+    """An object in each line, with the columns as its keys.
+
+    Raises:
+        Unreadable: A line is something else.
+    """
+    return _lines(decoded(path, encoding))
 
 
 def _lines(text: str) -> dict[str, list[Any]]:
@@ -199,28 +214,33 @@ def _lines(text: str) -> dict[str, list[Any]]:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _Unreadable(f"line {number} is not JSON: {_fault(error)}") from None
+            raise Unreadable(f"line {number} is not JSON: {_fault(error)}") from None
         if not isinstance(record, dict):
-            raise _Unreadable(f"line {number} is no JSON object; each line has to be one, with the columns as keys")
+            raise Unreadable(f"line {number} is no JSON object; each line has to be one, with the columns as keys")
         records.append(record)
     return _columns(records)
 
 
-def _json(path: Path, encoding: str) -> dict[str, list[Any]]:
-    text = _text(path, encoding)
+def json_table(path: Path, encoding: str) -> dict[str, list[Any]]:
+    """A list of objects, columns with their values, or JSON lines under the wrong name.
+
+    Raises:
+        Unreadable: It is something else.
+    """
+    text = decoded(path, encoding)
     try:
         content = json.loads(text) if text.strip() else []
     except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("{"):  # JSON lines under the other name, as `datasets` writes them
             return _lines(text)
-        raise _Unreadable(f"is not JSON: {_fault(error)}") from None
+        raise Unreadable(f"is not JSON: {_fault(error)}") from None
     if isinstance(content, dict) and content and all(isinstance(v, list) for v in content.values()):
         if len({len(values) for values in content.values()}) > 1:
-            raise _Unreadable("has columns of different lengths")
+            raise Unreadable("has columns of different lengths")
         return content
     records = [content] if isinstance(content, dict) else content
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise _Unreadable("is no list of JSON objects; each row has to be one, with the columns as keys")
+        raise Unreadable("is no list of JSON objects; each row has to be one, with the columns as keys")
     return _columns(records)
 
 
@@ -261,7 +281,7 @@ def _from_file(form: str, read: Callable[[Path], pa.Table], path: Path) -> dict[
     try:
         table = read(path)
     except (pa.ArrowException, ValueError) as error:
-        raise _Unreadable(f"is no {form} file, or a damaged one: {' '.join(str(error).split())}") from None
+        raise Unreadable(f"is no {form} file, or a damaged one: {' '.join(str(error).split())}") from None
     return from_arrow(table)
 
 
@@ -271,12 +291,12 @@ def from_arrow(table: pa.Table) -> dict[str, list[Any]]:
     return {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
 
 
-_READERS: Mapping[str, Callable[[Path, str], dict[str, list[Any]]]] = {
+_READERS: Formats = {
     ".csv": _csv,
     ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
-    ".json": _json,
+    ".jsonl": jsonl_table,
+    ".ndjson": jsonl_table,
+    ".json": json_table,
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,

@@ -6,15 +6,17 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from autoft import assets, hub
-from autoft.data.reading import Table, from_arrow, is_table, read_file
+from autoft.data.reading import Formats, Table, Unreadable, decoded, from_arrow, is_table, read_file
 from autoft.data.splits import PARTS
 from autoft.errors import DataError, InputError
 from autoft.spec import DataSpec
 from autoft.words import nearest, public_uri, shown
 
+_PARALLEL = re.compile(r"\{([\w-]+(?:,[\w-]+)+)\}")
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 # Ends of names that people give to files, and nobody to a data set on the hub.
 _FILE = re.compile(
@@ -26,7 +28,7 @@ _FILE = re.compile(
 _ALIASES = {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
-def read_sources(data: DataSpec, problems: list[str]) -> dict[str, Table]:
+def read_sources(data: DataSpec, problems: list[str], formats: Formats) -> dict[str, Table]:
     """The tables that the spec names, by part; one that autoft has to split is `train`.
 
     What can't be read is missing from the result, and stands in `problems`.
@@ -34,7 +36,7 @@ def read_sources(data: DataSpec, problems: list[str]) -> dict[str, Table]:
     found: dict[str, Table] = {}
     if data.source is not None:
         try:
-            return read_source(data.source, data.encoding)
+            return read_source(data.source, data.encoding, formats=formats)
         except InputError as error:
             problems += error.problems
         return found
@@ -44,7 +46,7 @@ def read_sources(data: DataSpec, problems: list[str]) -> dict[str, Table]:
             continue
         key = f"data.{part}"
         try:
-            tables = read_source(ref, data.encoding, key)
+            tables = read_source(ref, data.encoding, key, formats)
         except InputError as error:
             problems += error.problems
             continue
@@ -57,35 +59,39 @@ def read_sources(data: DataSpec, problems: list[str]) -> dict[str, Table]:
     return found
 
 
-def within_reach(data: DataSpec, problems: list[str]) -> bool:
+def within_reach(data: DataSpec, problems: list[str], formats: Formats) -> bool:
     """Whether all that the spec names can be read without fetching anything; what nobody has stands in `problems`."""
     reach = True
     for part in ("source", *PARTS):
         ref: str | None = getattr(data, part)
         try:
-            reach &= ref is None or _within_reach(ref, f"data.{part}")
+            reach &= ref is None or _within_reach(ref, f"data.{part}", formats)
         except InputError as error:
             problems += error.problems
             reach = False
     return reach
 
 
-def _within_reach(ref: str, key: str) -> bool:
+def _within_reach(ref: str, key: str, formats: Formats) -> bool:
     if assets.is_asset(ref):
         return assets.get(ref, "data") is not None and assets.cached(ref)
-    if "://" in ref or Path(ref).expanduser().exists() or _is_path(ref):
+    if "://" in ref or Path(ref).expanduser().exists() or _is_path(ref, formats):
         return True
-    _look(ref, key)
+    _look(ref, key, formats)
     return False
 
 
-def read_source(ref: str, encoding: str = "utf-8", key: str = "data.source") -> dict[str, Table]:
+def read_source(
+    ref: str, encoding: str = "utf-8", key: str = "data.source", formats: Formats = MappingProxyType({})
+) -> dict[str, Table]:
     """The table or the named splits behind `ref`.
 
     Args:
-        ref: A file, a folder saved by `datasets`, `asset:NAME`, or the id of a data set on the hub.
+        ref: A file, parallel files (`talks.{en,de}`), a folder saved by `datasets`, `asset:NAME`, or the id of a data
+            set on the hub.
         encoding: Of text files.
         key: Where the spec names it.
+        formats: What is read beside tables.
 
     Returns:
         Tables by part. A data set with one split only is `train`, whatever its name.
@@ -103,33 +109,56 @@ def read_source(ref: str, encoding: str = "utf-8", key: str = "data.source") -> 
         if path.is_dir():
             return _saved(path, key)
         if path.exists():
-            return {"train": read_file(path, key, encoding)}
+            return {"train": read_file(path, key, encoding, formats)}
     except (OSError, ValueError) as error:  # a name that no file can have
         raise DataError(f"{key}: {shown(ref)} can't be a file: {getattr(error, 'strerror', None) or error}") from None
-    if _is_path(ref):
-        raise DataError(missing_file(key, path))
-    return _hub(ref, key)
+    if braces := _PARALLEL.search(ref):
+        return {"train": _parallel(ref, braces, encoding, key)}
+    if _is_path(ref, formats):
+        raise DataError(missing_file(key, path, formats))
+    return _hub(ref, key, formats)
 
 
-def _is_path(ref: str) -> bool:
+def _is_path(ref: str, formats: Formats) -> bool:
     """Whether what is not there can only have been meant as a path, not as an id on the hub."""
     path = Path(ref).expanduser()
-    if is_table(path) or _FILE.fullmatch(path.name) or path.is_absolute() or ref.startswith((".", "~")):
+    if is_table(path, formats) or _FILE.fullmatch(path.name) or path.is_absolute() or ref.startswith((".", "~")):
         return True
     return _HUB_ID.fullmatch(ref) is None or ("/" in ref and path.parent.is_dir())
 
 
-def missing_file(key: str, path: Path) -> str:
+def _parallel(ref: str, braces: re.Match[str], encoding: str, key: str) -> Table:
+    """Files of as many lines as each other, a column each; empty lines count, for they hold the place."""
+    columns: dict[str, list[Any]] = {}
+    for name in braces[1].split(","):
+        path = Path(ref[: braces.start()] + name + ref[braces.end() :]).expanduser()
+        if not path.is_file():
+            raise DataError(f"{key}: there is no file {path}, one of the parallel files {ref}; check the path")
+        try:
+            # Not splitlines: it also breaks at what a text may hold, such as U+2028.
+            columns[name] = decoded(path, encoding).replace("\r\n", "\n").removesuffix("\n").split("\n")
+        except Unreadable as problem:
+            raise DataError(f"{key}: {path.name}: {problem}") from None
+    lengths = {name: len(lines) for name, lines in columns.items()}
+    if len(set(lengths.values())) > 1:
+        counted = ", ".join(f"{name} has {count:,}" for name, count in lengths.items())
+        raise DataError(f"{key}: {ref} are no parallel files, for their lines differ in number: {counted}")
+    if not any(line for lines in columns.values() for line in lines):
+        raise DataError(f"{key}: {ref} are empty; files with texts are needed")
+    return Table(key, Path(ref).name, columns)
+
+
+def missing_file(key: str, path: Path, formats: Formats = MappingProxyType({})) -> str:
     """A line about a file that is not there, with the table in its folder that has the nearest name."""
     if not path.parent.is_dir():
         return f"{key}: there is no file {path}, nor the folder {path.parent}; check the path"
-    return f"{key}: there is no file {path}{_neighbour(path) or '; check the path'}"
+    return f"{key}: there is no file {path}{_neighbour(path, formats) or '; check the path'}"
 
 
-def _neighbour(path: Path) -> str:
+def _neighbour(path: Path, formats: Formats) -> str:
     """`, did you mean …?` with the table beside `path` that has the nearest name; empty where none is near."""
     try:
-        names = [other.name for other in path.parent.iterdir() if is_table(other)]
+        names = [other.name for other in path.parent.iterdir() if is_table(other, formats)]
     except OSError:
         return ""
     same = [name for name in names if Path(name).stem == path.name]  # only the ending was left out
@@ -154,14 +183,14 @@ def _saved(path: Path, key: str) -> dict[str, Table]:
         raise DataError(f"{key}: {path} can't be read by datasets: {_one_line(error)}; save it again") from None
 
 
-def _look(ref: str, key: str) -> str:
+def _look(ref: str, key: str, formats: Formats) -> str:
     """Asks the hub for a data set; what to say where it can't be reached after all.
 
     Raises:
         DataError: It has none that can be read, or can't be reached and `datasets` has not kept it.
     """
     answer = hub.look(ref)
-    near = _neighbour(Path(ref))
+    near = _neighbour(Path(ref), formats)
     if answer == "missing":
         raise DataError(
             f"{key}: {ref} is neither a file here nor a data set on the hub that can be read"
@@ -181,10 +210,10 @@ def _look(ref: str, key: str) -> str:
     return f"{key}: {silent}"
 
 
-def _hub(ref: str, key: str) -> dict[str, Table]:
+def _hub(ref: str, key: str, formats: Formats) -> dict[str, Table]:
     import datasets
 
-    unreachable = _look(ref, key)
+    unreachable = _look(ref, key, formats)
     try:
         with hub.quiet(), _no_bars():
             loaded = datasets.load_dataset(ref)  # runs no code of the data set: datasets has dropped that

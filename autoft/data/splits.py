@@ -6,14 +6,42 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from autoft.data.reading import Reader
 from autoft.spec import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = ("train", "validation", "test")
+
+
+class Kind(StrEnum):
+    """What the cells of a column have to hold."""
+
+    TEXT = "text"
+    """A text that isn't empty."""
+    LABEL = "label"
+    """A word or a number, of one type in the whole column."""
+    LABELS = "labels"
+    """Any number of words, none at all among them: a list, or a text that `data.separator` divides."""
+    CLASSES = "classes"
+    """Either of the two, the same in the whole column."""
+    NUMBER = "number"
+    """A finite number."""
+    WORDS = "words"
+    """A list of texts with at least one in it; a plain text is divided at its spaces."""
+    ANY = "any"
+    """Whatever the task itself will look at, as lists and mappings."""
+
+
+class Column(NamedTuple):
+    """A column of the user's table, and what its cells have to hold."""
+
+    name: str
+    kind: Kind = Kind.TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +67,18 @@ class Splits:
 class DataRules(Protocol):
     """The part of a task that says what its data have to look like; see `autoft.tasks.Task`."""
 
-    def columns(self, data: DataSpec) -> tuple[str, ...]:
-        """Columns that the table has to have; those that may not be empty."""
+    @property
+    def formats(self) -> Mapping[str, Reader]:
+        """Files that it reads beside tables, by the end of their name."""
+
+    def columns(self, data: DataSpec) -> tuple[Column, ...]:
+        """Columns that the table has to have, and what their cells have to hold."""
 
     def stratify(self, data: DataSpec) -> str | None:
         """Column whose values every split should hold in the same shares, if there is one."""
+
+    def fault(self, row: Mapping[str, Any], data: DataSpec) -> str:
+        """What is wrong with a row, empty where nothing is."""
 
     def problems(self, splits: Splits, data: DataSpec) -> list[str]:
         """Everything that makes the data unfit, one line each."""
@@ -54,10 +89,7 @@ def frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
-        {
-            name: pd.Series(values, dtype=object if any(isinstance(v, str) for v in values) or not values else None)
-            for name, values in columns.items()
-        }
+        {name: pd.Series(values, dtype=None if _numbers(values) else object) for name, values in columns.items()}
     )
 
 
@@ -66,6 +98,10 @@ def as_read(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+
+
+def _numbers(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(value, int | float) for value in values)
 
 
 def fingerprint(parts: Mapping[str, pd.DataFrame]) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autoft.data.checking import missing_columns, some_rows
+from autoft.data.checking import missing_columns
 from autoft.data.reading import Table
 from autoft.data.splits import PARTS
+from autoft.data.values import some_rows
 from autoft.spec import DataSpec
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 The report knows the records of a search, never its engine.
 """
 
-from autoft.report.interval import bootstrap_interval
+from autoft.report.baselines import compare
+from autoft.report.interval import bootstrap_interval, paired_interval
 from autoft.report.markdown import render
 from autoft.report.summary import build, write
 
-__all__ = ["bootstrap_interval", "build", "render", "write"]
+__all__ = ["bootstrap_interval", "build", "compare", "paired_interval", "render", "write"]

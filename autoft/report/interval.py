@@ -1,4 +1,4 @@
-"""Bootstrap confidence interval of a metric over the rows of the test set."""
+"""Bootstrap confidence intervals over the rows of the test set: of a metric, and of a difference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     metric: Callable[[Any, Any], float],
-    scores: NDArray[Any],
+    scores: Sequence[Any] | NDArray[Any],
     targets: Sequence[Any] | NDArray[Any],
     resamples: int = 1000,
     seed: int = 0,
@@ -30,8 +30,8 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
 
     Args:
         metric: Gives the score of some rows from their scores and targets.
-        scores: Shape (n, …), the model's output for each row.
-        targets: The n targets.
+        scores: The model's output for each of n rows.
+        targets: What there is to know of each of them.
         resamples: How often the rows are drawn again.
         seed: Seed of the draws.
         level: Coverage, in (0, 1).
@@ -42,12 +42,62 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     Raises:
         ValueError: There are no rows, their numbers differ, or `resamples` or `level` make no sense.
     """
-    rows = len(scores)
-    if rows == 0 or rows != len(targets):
-        raise ValueError(f"{rows} scores don't fit {len(targets)} targets")
+    scores, targets = _indexable(scores), _indexable(targets)
+    _check_lengths(scores, targets)
+    return _interval(lambda rows: metric(scores[rows], targets[rows]), len(scores), resamples, seed, level)
+
+
+def paired_interval(
+    metric: Callable[[Any, Any], float],
+    scores: Sequence[Any] | NDArray[Any],
+    others: Sequence[Any] | NDArray[Any],
+    targets: Sequence[Any] | NDArray[Any],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The percentile interval of how much larger the metric of one model is than that of another.
+
+    Both are measured on the same drawn rows, so what makes a row hard for both cancels out: the interval is far
+    narrower than two separate ones.
+
+    Args:
+        metric: Gives the score of some rows from their scores and targets.
+        scores: The model's output for each of n rows.
+        others: The other model's.
+        targets: What there is to know of each of them.
+        resamples: How often the rows are drawn again.
+        seed: Seed of the draws.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; (nan, nan) where the difference is undefined for half of the resamples or more.
+
+    Raises:
+        ValueError: There are no rows, their numbers differ, or `resamples` or `level` make no sense.
+    """
+    scores, others, targets = _indexable(scores), _indexable(others), _indexable(targets)
+    _check_lengths(scores, targets)
+    _check_lengths(others, targets)
+
+    def difference(rows: NDArray[np.intp]) -> float:
+        return metric(scores[rows], targets[rows]) - metric(others[rows], targets[rows])
+
+    return _interval(difference, len(scores), resamples, seed, level)
+
+
+def _check_lengths(scores: NDArray[Any], targets: NDArray[Any]) -> None:
+    if len(scores) == 0 or len(scores) != len(targets):
+        raise ValueError(f"{len(scores)} scores don't fit {len(targets)} targets")
+
+
+def _interval(
+    statistic: Callable[[NDArray[np.intp]], float], rows: int, resamples: int, seed: int, level: float
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of row numbers."""
     if resamples < 1 or not 0 < level < 1:
         raise ValueError(f"can't take {resamples} resamples at level {level}")
-    scores, targets = _indexable(scores), _indexable(targets)
     random = np.random.default_rng(seed)
     found = np.empty(resamples)
     # Rows are drawn in chunks: drawing all at once would hold every index of every resample.
@@ -55,7 +105,7 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     for start in range(0, resamples, chunk):
         drawn = random.integers(rows, size=(min(chunk, resamples - start), rows))
         for i, index in enumerate(drawn, start):
-            found[i] = _value(metric, scores[index], targets[index])
+            found[i] = _value(statistic, index)
     found = found[np.isfinite(found)]
     if len(found) * 2 <= resamples:
         return math.nan, math.nan
@@ -63,9 +113,9 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     return float(low), float(high)
 
 
-def _value(metric: Callable[[Any, Any], float], scores: NDArray[Any], targets: NDArray[Any]) -> float:
+def _value(statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp]) -> float:
     try:
-        return float(metric(scores, targets))
+        return float(statistic(rows))
     except ValueError:
         return math.nan
 

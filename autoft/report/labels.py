@@ -6,11 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoft.words import compact, freeze, short_name
+from autoft.records import TrialConfig
+from autoft.words import compact, frozen, short_name
 
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
     "tfidf": "logistic regression on TF-IDF words",
+    "probe": "linear model on a frozen model's features",
+    "ridge": "ridge regression on TF-IDF words",
+    "mean": "always the mean",
+    "whole_text": "always the whole text",
+    "no_answer": "never an answer",
+    "unigram": "each token as often as in training",
+    "lead": "the first words of the text",
+    "copy": "the text as it is",
+    "lexicon": "each word's commonest tag",
 }
 
 
@@ -34,8 +44,22 @@ def between(interval: Sequence[float | None] | None) -> str:
 
 def recipe(params: Mapping[str, Any], blocks: int | None = None) -> str:
     """The searched part of a configuration in one line."""
-    return (
-        f"{short_name(params['model'])}, lr {compact(params['learning_rate'])}, batch {params['batch_size']}, "
-        f"{params['epochs']} {'epoch' if params['epochs'] == 1 else 'epochs'}, "
-        f"freeze {freeze(params['freeze_depth'], blocks)}"
+    said = [
+        short_name(params["model"]),
+        f"lr {compact(params['learning_rate'])}",
+        f"batch {params['batch_size']}",
+        f"{params['epochs']} {'epoch' if params['epochs'] == 1 else 'epochs'}",
+        f"{'' if params.get('adapter') == 'lora' else 'freeze '}{frozen(params, blocks)}",
+        more(params),
+    ]
+    return ", ".join(filter(None, said))
+
+
+def more(params: Mapping[str, Any]) -> str:
+    """What else of a configuration isn't the default: `schedule cosine, dropout 0`; LoRA's rank is said elsewhere."""
+    unusual = TrialConfig(**params).unusual()
+    return ", ".join(
+        f"{knob} {compact(value) if isinstance(value, float | None) else value}"
+        for knob, value in unusual.items()
+        if knob not in ("adapter", "lora_rank")
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from autoft.records import Direction
 from autoft.report.labels import baseline_name, between, recipe, score
-from autoft.words import compact, format_duration, freeze, short_name
+from autoft.words import compact, format_duration, frozen, short_name
 
 SHOWN = 15  # rows of the leaderboard; report.json has them all
 
@@ -45,12 +45,16 @@ def comparison(report: Mapping[str, Any]) -> str:
         return ""
     best = max(known, key=lambda key: direction.gain(known[key]))
     value = f"the best baseline, {baseline_name(best)} ({score(known[best])})"
-    worst_end = report["winner"]["test_interval"][0 if direction is Direction.MAXIMIZE else 1]
+    low, high = report["baselines"][best].get("difference_interval") or (None, None)
+    if low is None or high is None:
+        ahead = direction.better(test, known[best])
+        return f"It is {'ahead of' if ahead else 'not ahead of'} {value}; how sure that is can't be said."
+    by = f"{score(abs(test - known[best]))} (95 % interval of the difference {score(low)} to {score(high)})"
     if not direction.better(test, known[best]):
         return f"It does not beat {value}: fine-tuning has not paid off here."
-    if worst_end is None or not direction.better(worst_end, known[best]):
-        return f"It is ahead of {value}, but the interval reaches past that: the lead is not proven."
-    return f"It beats {value}: even the poorer end of the interval is better."
+    if low <= 0 <= high:
+        return f"It is ahead of {value} by {by}: no difference is shown, for the interval holds zero."
+    return f"It beats {value} by {by}."
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
@@ -80,11 +84,14 @@ def _use(report: Mapping[str, Any]) -> str:
     ways = [
         f"autoft predict {name} --data new.csv" if report["pairs"] else f'autoft predict {name} "a text"',
         f'import autoft\n\nautoft.load("{name}").predict({text})',
-        "from transformers import pipeline\n\n"
-        f"pipeline({report['pipeline']!r}, model={folder!r})("
-        + ('{"text": "first text", "text_pair": "second text"}' if report["pairs"] else '"a text"')
-        + ")",
     ]
+    if report["pipeline"]:
+        ways.append(
+            "from transformers import pipeline\n\n"
+            f"pipeline({report['pipeline']!r}, model={folder!r})("
+            + ('{"text": "first text", "text_pair": "second text"}' if report["pairs"] else '"a text"')
+            + ")"
+        )
     mlflow = report["mlflow"]
     registered = (
         f"\n\nMLflow's registry has it as `models:/{mlflow['model_name']}@champion` "
@@ -97,8 +104,11 @@ def _use(report: Mapping[str, Any]) -> str:
         + _code("sh", ways[0])
         + "\n\nFrom Python:\n\n"
         + _code("python", ways[1])
-        + "\n\nWithout autoft, it is an ordinary transformers model:\n\n"
-        + _code("python", ways[2])
+        + (
+            f"\n\nWithout autoft, it is an ordinary transformers model:\n\n{_code('python', ways[2])}"
+            if ways[2:]
+            else ""
+        )
         + registered
     )
 
@@ -113,7 +123,7 @@ def _leaderboard(report: Mapping[str, Any]) -> str:
             compact(entry["params"]["learning_rate"]),
             str(entry["params"]["batch_size"]),
             str(entry["params"]["epochs"]),
-            freeze(entry["params"]["freeze_depth"], _blocks(report, entry["params"]["model"])),
+            frozen(entry["params"], _blocks(report, entry["params"]["model"])),
             score(entry["validation"]),
             entry["state"] + (f": {entry['reason']}" if entry["reason"] else ""),
             f"{entry['samples']:,}",
@@ -134,6 +144,11 @@ def _search(report: Mapping[str, Any]) -> str:
         f"{short_name(ref)} ({info['blocks']} blocks)" if info.get("blocks") else short_name(ref)
         for ref, info in report["models"].items()
     )
+    probes = ", ".join(
+        f"{short_name(probe['model'])} {score(probe['value'])}"
+        + (f" (not tried: {probe['dropped']})" if probe["dropped"] else "")
+        for probe in report["probes"]
+    )
     lines = [
         f"- {counts['total']} trials in {format_duration(report['seconds'])}: {counts['complete']} complete, "
         f"{counts['pruned']} pruned, {counts['failed']} failed",
@@ -141,6 +156,7 @@ def _search(report: Mapping[str, Any]) -> str:
         f"{report['winner']['samples']:,} samples",
         f"- its configuration: {knobs}",
         *([f"- models searched: {models}"] if models else []),
+        *([f"- a linear model on their frozen features, {report['metric']} on validation: {probes}"] if probes else []),
         "- versions: " + ", ".join(f"{library} {number}" for library, number in report["versions"].items()),
     ]
     return "## How the search went\n\n" + "\n".join(lines)

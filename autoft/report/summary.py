@@ -8,11 +8,12 @@ import os
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from autoft.records import SearchRecord, TrialRecord, TrialState, in_order, ranked
+from autoft.records import Probe, SearchRecord, TrialRecord, TrialState, in_order, ranked
 from autoft.report.markdown import render
 
 LIBRARIES = ("autoft", "torch", "transformers", "accelerate", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
@@ -27,6 +28,7 @@ def build(
     interval: tuple[float, float],
     test_metrics: Mapping[str, float],
     baselines: Mapping[str, Mapping[str, Any]],
+    probes: Sequence[Probe] = (),
     seconds: float,
     model_dir: str | Path,
     rows: Mapping[str, int],
@@ -48,13 +50,14 @@ def build(
         interval: Its 95 % interval; NaN where it is not known.
         test_metrics: All metrics of the winner on the test rows.
         baselines: For each baseline at least its objective on the test rows, as `test`.
+        probes: What the pretrained models knew before they were trained, the best first.
         seconds: Wall clock of the search.
         model_dir: Folder of the saved model.
         rows: Number of rows of `train`, `validation` and `test`.
         labels: Names of the classes, where the task has them.
         fingerprint: Fingerprint of the data.
         models: For each model's reference at least its number of blocks, as `blocks`.
-        pipeline: Name of the matching `transformers` pipeline; by default the task's name.
+        pipeline: Name of the matching `transformers` pipeline; by default the task's name; empty where there is none.
         pairs: The task takes pairs of texts.
         notes: More that a reader has to know, a sentence each.
         mlflow: Where MLflow keeps it: `tracking_uri`, `experiment`, `run_id`, `model_name`, `model_version`.
@@ -74,7 +77,7 @@ def build(
         "search": search.name,
         "search_id": search.id,
         "task": search.task,
-        "pipeline": pipeline or search.task,
+        "pipeline": search.task if pipeline is None else pipeline,
         "pairs": pairs,
         "metric": search.metric,
         "direction": str(search.direction),
@@ -96,6 +99,7 @@ def build(
         },
         "test_metrics": dict(test_metrics),
         "baselines": {name: dict(values) for name, values in baselines.items()},
+        "probes": [asdict(probe) for probe in probes],
         "leaderboard": leaderboard(search, trials),
         "rows": dict(rows),
         "labels": [str(label) for label in labels],

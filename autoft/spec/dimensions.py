@@ -9,6 +9,8 @@ from typing import Any
 from autoft.space import ALL, KNOBS, Choice, Dimension, Range
 from autoft.words import nearest, shown
 
+MOST_POINTS = 1000
+
 
 def parse_dimensions(path: str, raw: Any, problems: list[str]) -> dict[str, Dimension]:
     """The dimensions in a mapping from knobs; what is wrong with it is added to `problems`."""
@@ -34,7 +36,7 @@ def _dimension(path: str, knob: str, raw: Any, problems: list[str]) -> Dimension
     if isinstance(raw, Range | Choice):
         return raw
     if isinstance(raw, Mapping):
-        return _range(path, knob, raw, problems)
+        return _points(path, knob, raw, problems) if "points" in raw else _range(path, knob, raw, problems)
     values = raw if isinstance(raw, list | tuple) else [raw]
     if not values:
         problems.append(f"{path}: an empty list; name at least one value")
@@ -49,9 +51,35 @@ def _dimension(path: str, knob: str, raw: Any, problems: list[str]) -> Dimension
     return None if wrong else Choice(tuple(dict.fromkeys(v if v is None or v == ALL else kind(v) for v in values)))
 
 
+def _points(path: str, knob: str, raw: Mapping[Any, Any], problems: list[str]) -> Choice | None:
+    """A range with `points`: so many values from end to end, at even distances on its scale, as a list."""
+    points = raw["points"]
+    before = len(problems)
+    if isinstance(points, bool) or not isinstance(points, int) or not 2 <= points <= MOST_POINTS:
+        problems.append(f"{path}.points: {points!r} is not a whole number from 2 to {MOST_POINTS}")
+    if raw.get("step") is not None:
+        problems.append(f"{path}: `points` and `step` don't go together; keep one of the two")
+    if raw.get("high") == ALL:
+        problems.append(f"{path}: `points` needs a number for `high`, not {ALL!r}")
+    if len(problems) > before:
+        return None
+    ends = _range(path, knob, {key: value for key, value in raw.items() if key != "points"}, problems)
+    if ends is None:
+        return None
+    shares = [i / (points - 1) for i in range(points)]
+    if ends.log:
+        values = [ends.low * (ends.high / ends.low) ** share for share in shares]
+    else:
+        values = [ends.low + (ends.high - ends.low) * share for share in shares]
+    values[-1] = ends.high
+    if KNOBS[knob].kind is int:
+        return Choice(tuple(dict.fromkeys(round(value) for value in values)))
+    return Choice(tuple(dict.fromkeys(float(f"{value:.6g}") for value in values)))
+
+
 def _range(path: str, knob: str, raw: Mapping[Any, Any], problems: list[str]) -> Range | None:
     before = len(problems)
-    keys = ("low", "high", "log", "step")
+    keys = ("low", "high", "log", "step", "points")
     problems += [f"{path}.{key}: unknown key{nearest(str(key), keys)}" for key in raw if key not in keys]
     if KNOBS[knob].kind is str:
         problems.append(f"{path}: a range needs numbers; list the choices instead")

@@ -15,13 +15,14 @@ from autoft.space import Dimension, Range
 from autoft.words import parse_duration, public_uri
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
-
-
 _STORES = "mlflow.tracking_store"  # where MLflow's plugins name the schemes that they bring
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+LEAST_BUDGET = 40.0  # seconds
 
 
 def _nameable(ref: str) -> str:
@@ -63,6 +64,9 @@ class DataSpec(_Section):
     label: str = "label"
     """Column of the label."""
 
+    separator: Some | None = None
+    """What divides the labels of a row, for tasks with several of them in a column of texts: `;`, say."""
+
     split: Some | None = None
     """Column of `source` that says which part each row belongs to: train, validation (dev, val, valid) or test."""
 
@@ -80,6 +84,10 @@ class DataSpec(_Section):
 
     encoding: str = "utf-8"
     """Encoding of text files."""
+
+    synonyms: str | None = None
+    """Word list for `augmentation: synonym`, a line for each word: the word and its synonyms, with commas between;
+    without it NLTK's WordNet is asked."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -103,14 +111,26 @@ class SearchSection(_Section):
     budget: Duration | None = None
     """Wall clock for the whole search, the final evaluation included: `90s`, `10m`, `1h30m`."""
 
-    sampler: Literal["tpe", "random"] = "tpe"
-    """How configurations are drawn."""
+    @field_validator("budget")
+    @classmethod
+    def _long_enough(cls, budget: float | None) -> float | None:
+        if budget is not None and budget < LEAST_BUDGET:
+            raise ValueError(
+                f"{budget:g}s is too short: the start of the workers and the scoring of the winner take half a minute; "
+                f"give at least {LEAST_BUDGET:g}s"
+            )
+        return budget
 
-    scheduler: Literal["halving", "none"] = "halving"
-    """`halving` pauses trials at rungs and goes on with the best; `none` trains each to its end."""
+    sampler: Literal["tpe", "random", "grid", "qmc", "gp", "cmaes"] = "tpe"
+    """How configurations are drawn: `tpe` (tree-structured Parzen estimators), `random`, `grid` (all of a finite
+    space), `qmc` (a Sobol sequence), `gp` (a Gaussian process), or `cmaes` (an evolution strategy, for ranges)."""
+
+    scheduler: Literal["halving", "hyperband", "median", "none"] = "halving"
+    """`halving` pauses trials at rungs and goes on with the best; `hyperband` does so in several brackets that begin
+    later and later; `median` ends those behind the median of a rung; `none` trains each to its end."""
 
     eta: Annotated[int, Field(ge=2, le=10)] = 3
-    """One in `eta` trials goes on from a rung to the next."""
+    """Each rung has `eta` times the samples of the one before, and one in `eta` trials goes on to it."""
 
     first_rung: Annotated[int, Field(ge=1)] | None = None
     """Training samples seen at the first rung; by default well inside the first epoch."""
@@ -122,7 +142,10 @@ class SearchSection(_Section):
     """Seed of the split, the sampler and every trial."""
 
     start: tuple[dict[str, Any], ...] | None = None
-    """Configurations to try first; by default the plain recipe, where the space holds it."""
+    """Configurations to try first; by default the plain recipe, then some good ones of the best-probed models."""
+
+    probe: bool = True
+    """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
 
 
 class Resources(_Section):
@@ -136,6 +159,9 @@ class Resources(_Section):
 
     gpus_per_trial: Annotated[float, Field(ge=0, le=16)] = 0
     """GPUs of a trial; a fraction lets trials share one."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the products of what is trained: by default bf16 where the hardware computes with it, else fp32."""
 
     address: str | None = None
     """Address of a running Ray cluster; by default Ray is started on this machine."""
@@ -202,7 +228,7 @@ class SearchSpec(_Section):
     """Name of the search, and of its folder."""
 
     task: str
-    """Name of the task; `autoft tasks` lists them."""
+    """Name of the task; `autoft tasks` lists them. One of your own is `my_task:Toxicity`: its module and class."""
 
     data: Annotated[DataSpec, BeforeValidator(_as_source)]
     """The data; a string is short for `source`."""

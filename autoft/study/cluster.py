@@ -43,6 +43,8 @@ def ray_session(resources: Resources) -> Iterator[int]:
         return
     local: dict[str, Any] = {}
     if resources.address is None:
+        # The processes that Ray starts ahead of the trials import what takes seconds while the models are probed.
+        os.environ.setdefault("RAY_preload_python_modules", "autoft.study.trainable")
         local = {"num_cpus": cores(), "include_dashboard": False}
     try:
         context = ray.init(

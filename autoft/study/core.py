@@ -13,8 +13,8 @@ from typing import Any
 
 from autoft.records import Report, TrialConfig, TrialRecord, TrialState
 from autoft.space import Space
-from autoft.study.halving import Halving
 from autoft.study.ledger import Ledger
+from autoft.study.policies import Policy
 from autoft.study.sampling import draw
 
 _ATTEMPTS = 40  # draws for a configuration that is new
@@ -34,7 +34,7 @@ class Core:
     Args:
         ledger: Where everything is taken down; trials that it holds open are gone on with.
         space: What is searched.
-        halving: The rungs; one without rungs never pauses a trial.
+        halving: Who goes on from a rung; one without rungs never pauses a trial.
         sampler: Name of the sampler.
         seed: Seed of the search.
         workers: Trials at once.
@@ -46,7 +46,7 @@ class Core:
         self,
         ledger: Ledger,
         space: Space,
-        halving: Halving,
+        halving: Policy,
         *,
         sampler: str,
         seed: int,
@@ -68,6 +68,7 @@ class Core:
         ]
         self._tried = {record.config for record in ledger.records()}
         self._running: set[int] = set()
+        self._spare: set[int] = set()  # those among the running that only use a worker nobody else needs
         self._restart: list[int] = []
         self._draining = False
         self._closed = ""
@@ -110,6 +111,11 @@ class Core:
             number = self._draw()
             if number is None:  # the space is exhausted: from now on those who wait are all there is
                 number = self._waiting()
+        if number is None and self._running - self._spare and not self._closed:
+            # Others train on, and a worker would stand idle: the best of those who wait may show what is in it.
+            number = self._halving.runner_up()
+            if number is not None:
+                self._spare.add(number)
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
@@ -132,18 +138,20 @@ class Core:
         known already.
         """
         if self.ended(number):
-            self._running.discard(number)
+            self._let_go(number)
             return Decision.STOP
         goes_on = self._take_down(number, reports)
         for report in reports:
             if self._halving.is_rung(report.samples):
                 for behind in self._halving.crowded_out(report.samples):
                     self._ledger.prune(behind, self._behind(self._ledger[behind]))
-        if goes_on and not self._closed:
+        if number in self._spare and self._halving.leads(number):
+            self._spare.discard(number)  # whatever it runs on, the search is about it now
+        if goes_on and not self._closed and (number not in self._spare or self._running - self._spare):
             return Decision.CONTINUE
         if self._closed:
             self._cut_short.add(number)
-        self._running.discard(number)
+        self._let_go(number)
         return Decision.STOP if self.ended(number) else Decision.PAUSE
 
     def complete(self, number: int, reason: str, *reports: Report) -> None:
@@ -205,11 +213,15 @@ class Core:
         for report in reports:
             new = self._ledger.report(number, report)
             if new and self._halving.is_rung(report.samples):
-                goes_on = self._halving.record(number, report.samples, self._gain(report))
+                goes_on = self._halving.record(number, report.samples, self._gain(report), spare=number in self._spare)
         return goes_on
 
-    def _leave(self, number: int) -> None:
+    def _let_go(self, number: int) -> None:
         self._running.discard(number)
+        self._spare.discard(number)
+
+    def _leave(self, number: int) -> None:
+        self._let_go(number)
         self._halving.leave(number)
 
     def _waiting(self) -> int | None:
@@ -232,19 +244,20 @@ class Core:
             config = self._space.config(model, params)
             if config not in self._tried:
                 self._tried.add(config)
-                return self._ledger.add(config, params, self._space.distributions(model))
+                return self._ledger.add(config, params, self._space.distributions(model, params))
         self._draining = True
         return None
 
     def _draws(self, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
         history = self._ledger.history()
-        for attempt in range(_ATTEMPTS):
+        attempts = int(self._space.size) if self._sampler == "grid" else _ATTEMPTS
+        for attempt in range(attempts):
             yield draw(
                 self._space,
                 history,
                 self._ledger.search.direction,
                 # A sampler that is sure of its optimum repeats it; chance finds what is left of the space.
-                sampler=self._sampler if attempt < _ATTEMPTS // 4 else "random",
+                sampler=self._sampler if attempt < _ATTEMPTS // 4 or self._sampler == "grid" else "random",
                 seed=self._seed,
                 number=number,
                 attempt=attempt,

@@ -11,6 +11,10 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from typing import NamedTuple
+
+PLACES = 8
+_LEAST_STEPS = 16
 
 
 def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int | None = None) -> tuple[int, ...]:
@@ -22,21 +26,19 @@ def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int 
         eta: Factor from a rung to the next.
         batch_size: The largest batch; rungs are multiples of it, so that every smaller power-of-two
             batch reaches them exactly.
-        first: The first rung in samples; by default a quarter of an epoch, at most 4,000 samples.
+        first: The first rung in samples; by default a quarter of an epoch, at most 4,000 samples, and at
+            least `_LEAST_STEPS` steps of the largest batch: before that, small data tell trials apart by chance.
 
     Returns:
         Samples seen at each rung, rising; empty where the data are too few for a rung.
     """
     quarter = min(rows // 4, 4_000)
-    rung = first if first is not None else max(batch_size, round(quarter / batch_size) * batch_size)
+    rung = first if first is not None else max(_LEAST_STEPS, round(quarter / batch_size)) * batch_size
     rungs = []
     while rung < rows * epochs:
         rungs.append(rung)
         rung *= eta
     return tuple(rungs)
-
-
-PLACES = 8
 
 
 class Halving:
@@ -55,12 +57,13 @@ class Halving:
         self._index = {samples: i for i, samples in enumerate(self.rungs)}
         self._levels = [_Rung() for _ in self.rungs]
         self._waits_at: dict[int, _Rung] = {}
+        self._last: dict[int, _Place] = {}
 
     def is_rung(self, samples: int) -> bool:
         """Whether a milestone is a rung."""
         return samples in self._index
 
-    def record(self, trial: int, samples: int, gain: Sequence[float]) -> bool:
+    def record(self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False) -> bool:
         """Takes down a trial's value at a rung.
 
         Args:
@@ -68,6 +71,8 @@ class Halving:
             samples: The rung.
             gain: What it reached there: the objective, then what decides between equals; finite, with the
                 signs that make larger better.
+            spare: It got there on a worker to spare. It is ranked like any other, but sends nobody on: free
+                workers would make the search longer otherwise.
 
         Returns:
             Whether the trial goes on at once; otherwise it waits to be promoted.
@@ -76,7 +81,9 @@ class Halving:
         rung = self._levels[self._index[samples]]
         key = (*(-part for part in gain), trial)
         insort(rung.ranking, key)
-        if bisect_left(rung.ranking, key) < len(rung.ranking) // self.eta:
+        rung.senders += not spare
+        self._last[trial] = _Place(rung, key)
+        if bisect_left(rung.ranking, key) < rung.senders // self.eta:
             return True
         heapq.heappush(rung.waiting, key)
         self._waits_at[trial] = rung
@@ -104,13 +111,29 @@ class Halving:
                 of every rung goes on and the search ends with a trial trained to its horizon.
         """
         for rung in reversed(self._levels):
-            while rung.waiting and self._waits_at.get(int(rung.waiting[0][-1])) is not rung:
-                heapq.heappop(rung.waiting)  # has left since
-            if rung.waiting:
-                share = -(-len(rung.ranking) // self.eta) if last_call else len(rung.ranking) // self.eta
-                if bisect_left(rung.ranking, rung.waiting[0]) < share:
-                    return int(rung.waiting[0][-1])
+            first = self._first(rung)
+            if first is not None:
+                share = -(-rung.senders // self.eta) if last_call else rung.senders // self.eta
+                if bisect_left(rung.ranking, first) < share:
+                    return int(first[-1])
         return None
+
+    def runner_up(self) -> int | None:
+        """The best of the highest rung where anybody waits, whether or not it has earned its promotion."""
+        for rung in reversed(self._levels):
+            if (first := self._first(rung)) is not None:
+                return int(first[-1])
+        return None
+
+    def leads(self, trial: int) -> bool:
+        """Whether nobody is better at the last rung that the trial reached."""
+        place = self._last.get(trial)
+        return place is not None and place.rung.ranking[0] == place.key
+
+    def _first(self, rung: _Rung) -> tuple[float, ...] | None:
+        while rung.waiting and self._waits_at.get(int(rung.waiting[0][-1])) is not rung:
+            heapq.heappop(rung.waiting)  # has left since
+        return rung.waiting[0] if rung.waiting else None
 
     def leave(self, trial: int) -> None:
         """The trial waits no longer: it goes on, or has ended. It keeps its place in the rankings."""
@@ -118,10 +141,22 @@ class Halving:
 
 
 class _Rung:
-    """One rung: everyone who reached it, and those who wait there (a heap), as (-gain…, trial)."""
+    """One rung: everyone who reached it, and those who wait there (a heap), as (-gain…, trial).
 
-    __slots__ = ("ranking", "waiting")
+    Attributes:
+        senders: How many of them entitle the best to go on.
+    """
+
+    __slots__ = ("ranking", "senders", "waiting")
 
     def __init__(self) -> None:
+        self.senders = 0
         self.ranking: list[tuple[float, ...]] = []
         self.waiting: list[tuple[float, ...]] = []
+
+
+class _Place(NamedTuple):
+    """Where a trial stands in the ranking of a rung."""
+
+    rung: _Rung
+    key: tuple[float, ...]

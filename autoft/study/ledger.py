@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, insort
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import event
 
 from autoft.errors import SearchError
-from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
+from autoft.records import Direction, Probe, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
 from autoft.study.sampling import observation
 
 _STATES = {
@@ -33,10 +33,10 @@ _STATES = {
 }
 _OPTUNA_STATES = {state: optuna_state for optuna_state, state in reversed(_STATES.items())}
 _CONFIG, _REASON, _STARTED, _FINISHED, _REPORT = "config", "reason", "started", "finished", "report:"
-_SEARCH, _SPENT = "search", "spent"
+_SEARCH, _SPENT, _PROBES = "search", "spent", "probes"
 # What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100: the best, and the
 # latest. TPE takes the best tenth of what it sees as good, so all of the best are among the good.
-BEST, LATEST = 12, 108
+BEST, LATEST = 10, 82
 
 
 class Ledger:
@@ -122,6 +122,15 @@ class Ledger:
         """Takes down the seconds that the search has taken so far."""
         self._study.set_user_attr(_SPENT, round(seconds, 1))
 
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """What the probes of the models gave, the best first; empty as long as none is known."""
+        return tuple(Probe(**known) for known in self._study.user_attrs.get(_PROBES, ()))
+
+    @probes.setter
+    def probes(self, probes: Sequence[Probe]) -> None:
+        self._study.set_user_attr(_PROBES, [asdict(probe) for probe in probes])
+
     def add(self, config: TrialConfig, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> int:
         """Starts a trial, in one transaction.
 
@@ -199,11 +208,12 @@ class Ledger:
         params, distributions = self._drawn[number]
         best = record.best(self.search.direction)
         seen = observation(
+            number,
             params,
             distributions,
-            {report.samples: report.value for report in record.reports},
-            best.value if best else None,
-            _OPTUNA_STATES[record.state],
+            values={report.samples: report.value for report in record.reports},
+            best=best.value if best else None,
+            state=_OPTUNA_STATES[record.state],
         )
         self._observations[number] = (record, seen)
         return seen

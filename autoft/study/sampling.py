@@ -6,18 +6,27 @@ gives the same next trial, in the same process or after a restart.
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from autoft.errors import SpecError
 from autoft.records import Direction
 from autoft.space import Space
+
+# Numbers of the trials before lie below that of the one to come, which is 0 in the study of its draw.
+_EARLIER = 2**31
+_STARTUP = 8  # trials drawn by chance before a sampler trusts what it has seen
+_LEAP = 10_007  # places of a sequence between two attempts at the same trial
 
 
 def draw(
@@ -37,7 +46,7 @@ def draw(
         history: The trials to learn from; the cost of a draw grows with them. A paused trial comes as
             PRUNED with its values, a trial that has not reported yet as RUNNING.
         direction: Direction of the objective.
-        sampler: `tpe` or `random`.
+        sampler: `tpe`, `random`, `grid`, `qmc`, `gp` or `cmaes`.
         seed: The search's seed.
         number: The number of the trial to come.
         attempt: Another one gives another draw.
@@ -45,20 +54,43 @@ def draw(
     Returns:
         The model, and Optuna's parameters.
     """
-    study = optuna.create_study(direction=direction.value, sampler=_sampler(sampler, (seed, number, attempt)))
-    if sampler != "random":  # which learns nothing
-        study.add_trials(history)
+    if sampler == "grid":
+        order = np.random.default_rng(seed).permutation(len(space.grid))
+        return space.grid[order[(number + attempt) % len(order)]]
+    entropy = (seed,) if sampler in ("qmc", "cmaes") else (seed, number, attempt)
+    drawing = _sampler(sampler, entropy, space, number + attempt * _LEAP)
+    known = history if sampler == "tpe" else ()
+    study = optuna.create_study(storage=_Remembering(known), direction=direction.value, sampler=drawing)
+    if sampler == "gp":  # which wants them numbered from 0
+        study.add_trials([_finished(trial) for trial in history])
+    elif sampler == "cmaes":  # which has to have drawn them itself
+        _replay(study, history)
     trial = study.ask()
     model = trial.suggest_categorical("model", space.models) if len(space.models) > 1 else space.models[0]
-    for name, distribution in space.distributions(str(model)).items():
-        if name != "model":
-            _suggest(trial, name, distribution)
-    return str(model), dict(trial.params)
+    distributions, drawn = space.distributions(str(model)), dict(trial.params)
+    for name in space.searched(str(model), drawn):
+        drawn[name] = _suggest(trial, name, distributions[name])
+    return str(model), drawn
+
+
+def check_cmaes(space: Space) -> None:
+    """Refuses what CMA-ES can't work with.
+
+    Raises:
+        SpecError: Its package isn't installed, or the space has no range.
+    """
+    if importlib.util.find_spec("cmaes") is None:
+        raise SpecError("search.sampler: cmaes needs a package more; install it with: pip install 'autoft[cmaes]'")
+    found = (distribution for model in space.models for distribution in space.distributions(model).values())
+    if all(isinstance(distribution, CategoricalDistribution) for distribution in found):
+        raise SpecError("search.sampler: cmaes searches ranges, and the space has none; take tpe or grid")
 
 
 def observation(
+    number: int,
     params: dict[str, Any],
     distributions: dict[str, BaseDistribution],
+    *,
     values: dict[int, float],
     best: float | None,
     state: TrialState,
@@ -66,6 +98,7 @@ def observation(
     """A trial as a sampler should see it.
 
     Args:
+        number: The trial's number.
         params: Optuna's parameters.
         distributions: Their distributions.
         values: The objective by samples seen.
@@ -75,35 +108,112 @@ def observation(
     if state is TrialState.RUNNING and values:
         state = TrialState.PRUNED  # paused or half-way: what it has shown so far counts
     value = best if state is TrialState.COMPLETE else None
-    return optuna.trial.create_trial(
+    trial = optuna.trial.create_trial(
         state=state, params=params, distributions=distributions, intermediate_values=values, value=value
     )
+    trial.number = number - _EARLIER
+    return trial
 
 
-def _sampler(name: str, entropy: tuple[int, ...]) -> BaseSampler:
+class _Remembering(InMemoryStorage):
+    """A study of its own for every draw, to which the trials before are shown.
+
+    Adding them with `study.add_trials` would copy each of them deeply, which took four fifths of a draw.
+    """
+
+    def __init__(self, history: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._history = history
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        own = super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        seen = [trial for trial in self._history if states is None or trial.state in states]
+        return (copy.deepcopy(seen) if deepcopy else seen) + own
+
+
+def _sampler(name: str, entropy: tuple[int, ...], space: Space, place: int) -> BaseSampler:
     own = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    if name == "random":
-        return RandomSampler(seed=own)
+    chance = RandomSampler(seed=int(np.random.SeedSequence((*entropy, place)).generate_state(1)[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match name:
+            case "random":
+                return RandomSampler(seed=own)
+            case "qmc":
+                return _Sobol(space, place, seed=own, independent_sampler=chance)
+            case "gp":
+                return GPSampler(seed=own, n_startup_trials=_STARTUP, independent_sampler=chance)
+            case "cmaes":
+                return CmaEsSampler(
+                    seed=own,
+                    n_startup_trials=_STARTUP,
+                    independent_sampler=chance,
+                    warn_independent_sampling=False,
+                    consider_pruned_trials=True,
+                )
         # Searches of a fine-tune are short: after 8 random trials TPE does better than chance. Without
-        # `group`, parameters that only one model has would be drawn independently.
+        # `group`, parameters that only one model has, or only some values of another, would be drawn independently.
         return TPESampler(
             seed=own,
-            n_startup_trials=8,
+            n_startup_trials=_STARTUP,
             multivariate=True,
             group=True,
             constant_liar=True,
         )
 
 
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> None:
+class _Sobol(QMCSampler):
+    """A Sobol sequence over the whole space, at a place that it is told and doesn't have to remember."""
+
+    def __init__(self, space: Space, place: int, **options: Any) -> None:
+        super().__init__(scramble=True, warn_independent_sampling=False, **options)
+        self._whole, self._place = space, place
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters of all models; a trial takes those that it needs."""
+        found: dict[str, BaseDistribution] = {}
+        for model in self._whole.models:
+            found |= self._whole.distributions(model)
+        return found
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, BaseDistribution]) -> int:
+        return self._place
+
+
+def _finished(trial: FrozenTrial) -> FrozenTrial:
+    """A pruned or paused trial as a complete one with its last value: all that a Gaussian process looks at."""
+    if trial.state is not TrialState.PRUNED or not trial.intermediate_values:
+        return trial
+    return optuna.trial.create_trial(
+        state=TrialState.COMPLETE,
+        params=trial.params,
+        distributions=trial.distributions,
+        value=trial.intermediate_values[max(trial.intermediate_values)],
+    )
+
+
+def _replay(study: optuna.Study, history: Sequence[FrozenTrial]) -> None:
+    """Leads a sampler with a memory of its own through the history, as if it had drawn each trial of it."""
+    for known in history:
+        study.enqueue_trial(known.params)
+        trial = study.ask()
+        for name, distribution in known.distributions.items():
+            _suggest(trial, name, distribution)
+        for step, value in known.intermediate_values.items():
+            trial.report(value, step)
+        if known.state.is_finished():
+            study.tell(trial, known.value, state=known.state)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
     match distribution:
         case optuna.distributions.CategoricalDistribution():
-            trial.suggest_categorical(name, distribution.choices)
-        case optuna.distributions.IntDistribution():
-            trial.suggest_int(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
-        case optuna.distributions.FloatDistribution():
-            trial.suggest_float(name, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+            return trial.suggest_categorical(name, distribution.choices)
+        case optuna.distributions.IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case optuna.distributions.FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
         case _:
             raise TypeError(f"{name}: no way to draw from {distribution!r}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoft.records import Direction, SearchRecord, TrialRecord, TrialState, in_order, ranked
-from autoft.words import compact, format_duration, freeze, short_name
+from autoft.words import compact, format_duration, frozen, short_name
 
 # MLflow cuts a tag at 8,000 characters without a word, and would cut a table in the middle of a row.
 _LIMIT = 7800
@@ -69,7 +69,14 @@ def final_verdict(search: SearchRecord, report: Mapping[str, Any]) -> str:
 def usage(name: str, pipeline: str, model_name: str | None, tracking_uri: str) -> str:
     """How to use the winner: from the command line, and from Python where it is registered."""
     text = f'```bash\nautoft predict {name} "a text"\n```\n'
-    if model_name:
+    if model_name and not pipeline:
+        text += (
+            f"\n```python\nimport mlflow\nfrom autoft import api\n\n"
+            f'mlflow.set_tracking_uri("{tracking_uri}")\n'
+            f'folder = mlflow.artifacts.download_artifacts("models:/{model_name}@champion")\n'
+            f'api.model(folder).predict(["a text"])\n```'
+        )
+    elif model_name:
         text += (
             f"\n```python\nimport mlflow\n\n"
             f'mlflow.set_tracking_uri("{tracking_uri}")\n'
@@ -109,7 +116,7 @@ def _verdict(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mappin
         f"**Best so far: {_number(best.value)} {search.metric}** on validation, trial #{order[0].number}: "
         f"{_cell(short_name(config.model))}, learning rate {compact(config.learning_rate)}, "
         f"batch {config.batch_size}, {config.epochs} epoch{'s' if config.epochs > 1 else ''}, "
-        f"freeze {freeze(config.freeze_depth, blocks.get(config.model))}. The test set has not been read."
+        f"freeze {frozen(config.as_dict(), blocks.get(config.model))}. The test set has not been read."
     )
 
 
@@ -138,7 +145,7 @@ def _table(
                     compact(config.learning_rate),
                     str(config.batch_size),
                     str(config.epochs),
-                    freeze(config.freeze_depth, blocks.get(config.model)),
+                    frozen(config.as_dict(), blocks.get(config.model)),
                     _number(best.value if best else None),
                     _state(record),
                     f"{record.samples:,}",

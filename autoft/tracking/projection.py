@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from autoft.records import SearchRecord, TrialRecord, TrialState
-from autoft.words import compact, freeze, short_name
+from autoft.words import compact, frozen, short_name
 
 SEARCH = "autoft.search_id"
 TRIAL = "autoft.trial"
@@ -53,7 +53,7 @@ def run_name(record: TrialRecord, blocks: Mapping[str, int]) -> str:
     config = record.config
     return (
         f"#{record.number} {short_name(config.model)} lr {compact(config.learning_rate)} "
-        f"bs {config.batch_size} freeze {freeze(config.freeze_depth, blocks.get(config.model))}"
+        f"bs {config.batch_size} freeze {frozen(config.as_dict(), blocks.get(config.model))}"
     )
 
 

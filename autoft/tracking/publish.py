@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -182,6 +183,12 @@ def _save(model: Any, run_id: str, model_dir: Path, pipeline: str, folder: Path)
 
     from autoft.tasks.pipeline import load_pipeline, no_progress_bars
 
+    if not pipeline:  # none of MLflow's flavours can run it: it is kept as the folder that it is
+        shutil.copytree(model_dir, folder)
+        Model(
+            artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
+        ).save(str(folder / "MLmodel"))
+        return
     signature = _signature(pipeline)
     with no_progress_bars():
         mlflow.transformers.save_model(

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from autoft.training import rng
+from autoft.training.evaluation import numbers
 from autoft.training.freezing import set_train_mode
 from autoft.training.prefix import Batch, Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from autoft.records import TrialConfig
     from autoft.tasks.base import Meta, Task
 
 # What rounding may do, as a share of the largest number (or of 1) that is compared.
@@ -20,7 +22,15 @@ _TOLERANCE, _TOLERANCE_HALF = 1e-5, 1e-2
 
 
 def difference(
-    split: Split, task: Task, model: PreTrainedModel, meta: Meta, *, whole: Batch, part: Batch, hidden: torch.Tensor
+    split: Split,
+    task: Task,
+    model: PreTrainedModel,
+    meta: Meta,
+    config: TrialConfig,
+    *,
+    whole: Batch,
+    part: Batch,
+    hidden: torch.Tensor,
 ) -> str:
     """What a task gets from the suffix on `part` and `hidden` that it doesn't get from the whole model on `whole`.
 
@@ -34,9 +44,9 @@ def difference(
     try:
         with rng.isolated():
             with split.running(None):
-                wanted = _outcome(task, model, meta, whole)
+                wanted = _outcome(task, model, meta, config, whole)
             with split.running(hidden):
-                found = _outcome(task, model, meta, part)
+                found = _outcome(task, model, meta, config, part)
     except Exception as error:  # a model or task that we know nothing about
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"[:200]
     for name, one in wanted.items():
@@ -48,13 +58,15 @@ def difference(
     return "" if wanted.keys() == found.keys() else "not the same parameters are trained"
 
 
-def _outcome(task: Task, model: PreTrainedModel, meta: Meta, batch: Batch) -> dict[str, torch.Tensor]:
+def _outcome(
+    task: Task, model: PreTrainedModel, meta: Meta, config: TrialConfig, batch: Batch
+) -> dict[str, torch.Tensor]:
     model.eval()
     with torch.no_grad():
-        outcome = {"scores": torch.as_tensor(task.scores(model, batch, meta))}
+        outcome = {"scores": numbers(task.scores(model, batch, meta))}
     set_train_mode(model)
     torch.manual_seed(0)
-    loss = task.loss(model, batch, meta)
+    loss = task.loss(model, batch, meta, config)
     outcome["loss"] = loss.detach()
     names, trained = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
     gradients = torch.autograd.grad(loss, trained, allow_unused=True)

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autoft.data import read_part
+from autoft.tasks import losses
+from autoft.tasks.base import NOT_INPUTS
+from autoft.training import augmentation
 from autoft.training.models import ModelInfo, inspect, load_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedTokenizerBase
 
+    from autoft.records import TrialConfig
     from autoft.tasks.base import Example, Task
 
 PARTS = ("train", "validation")
@@ -45,9 +50,14 @@ class Encoded:
         return len(self.examples)
 
     @cached_property
+    def targets(self) -> list[int]:
+        """What the loss of each example is a mean over."""
+        return [losses.targets(example) for example in self.examples]
+
+    @cached_property
     def fingerprint(self) -> str:
         """The same for the same inputs in the same order, whatever their labels are."""
-        inputs = [{key: value for key, value in example.items() if key != "labels"} for example in self.examples]
+        inputs = [{key: value for key, value in example.items() if key not in NOT_INPUTS} for example in self.examples]
         text = json.dumps(inputs, sort_keys=True, default=lambda value: np.asarray(value).tolist())
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -70,6 +80,28 @@ def encoded(task: Task, meta: Mapping[str, Any], path: str, data: str, max_lengt
     return _encoded(_Source(key, task, meta))
 
 
+def augmented(task: Task, meta: Mapping[str, Any], path: str, config: TrialConfig, epoch: int, **where: Any) -> Encoded:
+    """The training rows as they are in an epoch, in other words, in the tokens of the model in `path`.
+
+    Args:
+        task: Encodes them.
+        meta: Of the task.
+        path: Folder of the model.
+        config: Says how they are augmented.
+        epoch: Number of the epoch, from 0.
+        where: `data`, the folder, `max_length`, and `synonyms`, a word list or nothing.
+
+    Raises:
+        InputError: What the augmentation needs isn't there.
+    """
+    train, _ = _tables(where["data"], _stamps(where["data"]))
+    mask = str(getattr(tokenizer(path), "mask_token", None) or "")
+    worded = augmentation.augmented(
+        train, augmentation.text_columns(meta), config, epoch=epoch, mask=mask, synonyms=where["synonyms"]
+    )
+    return Encoded.of(task.encode(worded, tokenizer(path), meta, where["max_length"]))
+
+
 @dataclass(frozen=True)
 class _Source:
     # Tasks and `meta` travel by pickle and can't be compared or hashed: `key` says all that tells them apart.
@@ -90,9 +122,7 @@ def _encoded(source: _Source) -> tuple[Encoded, Encoded]:
 
 @lru_cache(maxsize=2)
 def _tables(data: str, stamps: tuple[int, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    import pandas as pd
-
-    train, validation = (pd.read_parquet(Path(data) / f"{part}.parquet") for part in PARTS)
+    train, validation = (read_part(Path(data), part) for part in PARTS)
     return train, validation
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoft import tasks
 from autoft.errors import SearchError
 from autoft.training import checkpoint, models
 
@@ -35,7 +36,7 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     Raises:
         SearchError: None of the trial's checkpoints is whole.
     """
-    from autoft.training import rng, weights
+    from autoft.training import lora, rng, weights
 
     found = checkpoint.load_latest(checkpoints)
     if found is None or not found.state["reports"]:
@@ -45,14 +46,17 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     tokenizer: Any = models.load_tokenizer(path)
     with rng.isolated():
         model: Any = job.task.build(path, job.meta, config)
+    adapted = lora.Adapted(model, config) if config.adapter == "lora" else None
     weights.load(model, weights.best(found))
+    if adapted is not None:
+        model = adapted.merged()
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     length = models.usable_length(model, tokenizer, config.max_length)
     tokenizer.model_max_length = length  # so that `truncation=True` cuts where training did
     card = {
         "format": FORMAT,
-        "task": job.task.name,
+        "task": tasks.reference(job.task),
         "meta": dict(job.meta),
         "config": config.as_dict(),
         "max_length": length,

@@ -1,7 +1,7 @@
 """The batches of a trial: as tokens or, where the frozen part of the model is computed only once, as its activations.
 
     with feed.train(rows) as batch:
-        loss = task.loss(model, batch, meta)
+        loss = task.loss(model, batch, meta, config)
 
 Within the `with`, the model begins where the batch lets it begin.
 """
@@ -25,6 +25,7 @@ from autoft.training.prefix import Split, Unsplittable
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from autoft.records import TrialConfig
     from autoft.training.batching import Rows
     from autoft.training.job import Job
     from autoft.training.models import ModelInfo
@@ -40,7 +41,7 @@ class Feed:
         model: On its device, frozen.
         tokenizer: Pads.
         info: Of the model.
-        depth: Number of frozen blocks.
+        config: Says what is frozen, and whether the training texts stay as they are.
         parts: The training and the validation rows.
         precision: Of the forward pass, as accelerate calls it.
 
@@ -55,7 +56,7 @@ class Feed:
         tokenizer: PreTrainedTokenizerBase,
         info: ModelInfo,
         *,
-        depth: int,
+        config: TrialConfig,
         parts: tuple[Encoded, Encoded],
         precision: str,
     ) -> None:
@@ -63,25 +64,36 @@ class Feed:
         self._activations: Activations | None = None
         self._tensors: _Batch = {}  # of all rows, where a single token of each is enough
         self._split: Split | None = None
+        depth = config.freeze_depth
         if not depth:
-            self.uncached = "nothing is frozen"
+            self.uncached = "LoRA trains a part of every block" if config.adapter == "lora" else "nothing is frozen"
             return
         train, validation = parts
+        if "target_ids" in train.examples[0]:
+            self.uncached = "a model that writes runs whole at every step, for it also begins where no batch is"
+            return
         try:
             two = collated(train, np.arange(min(2, len(train))), tokenizer, model.device)
             self._split = Split(model, depth, info.blocks, two)
             if not job.cache or job.cache_bytes == 0:
                 self.uncached = "the cache is off"
                 return
+            if config.augmentation != "none":
+                self.uncached = "the training texts are augmented anew in every epoch"
+                return
             both = Encoded(train.examples + validation.examples, np.concatenate([train.lengths, validation.lengths]))
             traits = (precision, train.fingerprint, validation.fingerprint)
             self._frozen = FrozenPart(
-                self._split, model, tokenizer, job.task, job.meta, info, depth=depth, rows=both, traits=traits
+                self._split, model, tokenizer, job.task, job.meta, info, config=config, rows=both, traits=traits
             )
             self._store = Store(Path(job.cache), job.cache_bytes)
             self.uncached = self._frozen.settle()
         except Unsplittable as error:
             self.uncached = str(error)
+
+    def augmented(self, train: Encoded) -> None:
+        """Takes the training rows as they are in this epoch."""
+        self._parts = (train, self._parts[1])
 
     def train(self, rows: Rows) -> AbstractContextManager[_Batch]:
         """Some of the training rows as a padded batch, and the model ready for it."""

@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
-from autoft.training import checkpoint, dataset, evaluation, models, optim, rng, weights
-from autoft.training.batching import Rows, bucketed_batches, collate
+from autoft.tasks.base import first_of_each_row
+from autoft.training import checkpoint, dataset, embedding, evaluation, models, optim, products, rng, weights
+from autoft.training.batching import Rows, bucketed_batches, collate, micro_batches
 from autoft.training.feeding import Feed
-from autoft.training.freezing import freeze, set_train_mode
+from autoft.training.freezing import distances, freeze, set_train_mode
 from autoft.training.job import Job, horizon, milestones
+from autoft.training.lora import Adapted
 
 __all__ = ["FineTune", "Job", "horizon", "milestones"]
 
@@ -48,10 +49,11 @@ class FineTune:
     def __init__(self, job: Job, config: TrialConfig) -> None:
         models.quiet()
         self._job, self._config = job, config
-        cuda = torch.cuda.is_available()
-        self._accelerator = Accelerator(mixed_precision="bf16" if cuda and torch.cuda.is_bf16_supported() else "no")
+        autocast = torch.cuda.is_available() and job.precision == products.BF16  # on a CPU, `products` does it better
+        self._accelerator = Accelerator(mixed_precision="bf16" if autocast else "no")
         torch.set_num_threads(job.threads)
         info = dataset.model_info(config.model)
+        self._path = info.path
         self._tokenizer = dataset.tokenizer(info.path)
         with rng.isolated():
             model = job.task.build(info.path, job.meta, config)
@@ -62,21 +64,32 @@ class FineTune:
         self.max_length = models.usable_length(model, self._tokenizer, config.max_length)
         self._train, self._validation = dataset.encoded(job.task, job.meta, info.path, job.data, self.max_length)
         batch = collate(self._train.examples[:2], self._tokenizer)
-        self.frozen = freeze(model, config.freeze_depth, batch, info.blocks)
+        if config.adapter == "lora":
+            self.frozen = Adapted(model, config).frozen
+        else:
+            self.frozen = freeze(model, config.freeze_depth, batch, info.blocks)
+        rates = None
+        if config.layer_decay < 1:
+            rates = optim.layer_rates(config.learning_rate, config.layer_decay, distances(model, batch, info.blocks))
         self._steps_per_epoch = math.ceil(len(self._train) / config.batch_size)
         self._model: Any = self._accelerator.prepare_model(model)
+        products.speed_up(self._model, job.precision)
         self._feed = Feed(
             job,
             self._model,
             self._tokenizer,
             info,
-            depth=config.freeze_depth,
+            config=config,
             parts=(self._train, self._validation),
             precision=self._accelerator.mixed_precision,
         )
-        self._adamw, self._scheduler = optim.build(self._model, config, self._steps_per_epoch * config.epochs)
-        self._optimizer: Any = self._accelerator.prepare_optimizer(self._adamw)
+        if not config.l1:  # its gradient has no zero rows
+            embedding.keep_gradients(self._model)
+        steps = self._steps_per_epoch * config.epochs
+        self._plain_optimizer, self._scheduler = optim.build(self._model, config, steps, rates)
+        self._optimizer: Any = self._accelerator.prepare_optimizer(self._plain_optimizer)
         self._trained = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        self._penalised = optim.penalised(self._model) if config.l1 else []
         self._milestones = milestones(config, len(self._train), job.rungs)
         self._batches: tuple[int, list[Rows]] = (-1, [])
         self._best: dict[str, torch.Tensor] = {}
@@ -134,7 +147,7 @@ class FineTune:
         """Writes all that is needed to go on into a new checkpoint in `folder`."""
         groups = {
             "weights": weights.changeable(self._model),
-            "optimizer": optim.optimizer_tensors(self._adamw),
+            "optimizer": optim.optimizer_tensors(self._plain_optimizer),
             "rng": self._rng,
         }
         if self._best and self._best_step != self._steps:  # otherwise the weights are the best ones
@@ -174,7 +187,7 @@ class FineTune:
         tensors = found.tensors("weights" if "weights" in found.groups else "best")
         weights.load(self._model, tensors)
         if "optimizer" in found.groups:
-            optim.load_optimizer_tensors(self._adamw, found.tensors("optimizer"))
+            optim.load_optimizer_tensors(self._plain_optimizer, found.tensors("optimizer"))
             self._rng = found.tensors("rng")
         optim.load_scheduler_state(self._scheduler, state["scheduler"])
         self._steps, self.samples, self._seconds = state["steps"], state["samples"], state["seconds"]
@@ -200,23 +213,34 @@ class FineTune:
             feed=self._feed.validation,
         )
         set_train_mode(self._model)
-        if not np.isfinite(scores).all():  # an argmax would make a respectable number of them
+        if not evaluation.finite(scores):  # an argmax would make a respectable number of them
             return {self._job.metric: math.nan}
-        return task.measure(scores, [example["labels"] for example in self._validation.examples], meta)
+        examples = self._validation.examples
+        return task.measure(task.merge(scores, examples, meta), first_of_each_row(examples), meta)
+
+    def _begin(self, epoch: int) -> None:
+        train, config, job = self._train, self._config, self._job
+        if config.augmentation != "none":
+            where = {"data": job.data, "max_length": self.max_length, "synonyms": job.synonyms}
+            train = dataset.augmented(job.task, job.meta, self._path, config, epoch, **where)
+            self._feed.augmented(train)
+        self._batches = (epoch, bucketed_batches(train.lengths, config.batch_size, config.seed, epoch))
 
     def _step(self) -> None:
         epoch, index = divmod(self._steps, self._steps_per_epoch)
         if self._batches[0] != epoch:
-            lengths, size = self._train.lengths, self._config.batch_size
-            self._batches = (epoch, bucketed_batches(lengths, size, self._config.seed, epoch))
+            self._begin(epoch)
         rows = self._batches[1][index]
-        with self._feed.train(rows) as batch:
-            loss = self._job.task.loss(self._model, batch, self._job.meta)
-        value = loss.item()
-        if not math.isfinite(value):
-            self._diverge(f"the training loss is {value} after {self.samples} samples")
-            return
-        self._accelerator.backward(loss)
+        value = 0.0
+        for part, weight in micro_batches(rows, self._config.micro_batch_size, self._train.targets):
+            with self._feed.train(part) as batch:
+                loss = self._job.task.loss(self._model, batch, self._job.meta, self._config) * weight
+            value += loss.item()
+            if not math.isfinite(value):
+                self._diverge(f"the training loss is {value} after {self.samples} samples")
+                return
+            self._accelerator.backward(loss)
+        optim.add_l1(self._penalised, self._config.l1)
         if self._config.max_grad_norm > 0:
             self._accelerator.clip_grad_norm_(self._trained, self._config.max_grad_norm)
         self._optimizer.step()

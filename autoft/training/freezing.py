@@ -61,12 +61,44 @@ def freeze(model: PreTrainedModel, depth: int, batch: Mapping[str, torch.Tensor]
     return [key for key, parameter in model.named_parameters() if not parameter.requires_grad]
 
 
+def distances(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], blocks: int) -> dict[nn.Parameter, int]:
+    """How many blocks each parameter is away from the head.
+
+    Args:
+        model: As it is trained.
+        batch: A real batch on the model's device, shape (batch, tokens) each.
+        blocks: Number of blocks that the model has.
+
+    Returns:
+        0 for the head and all that follows the blocks, a decoder among it; 1 for the last block, `blocks` for the
+        first, and one more for what the first block's input was computed from.
+
+    Raises:
+        ModelError: The model has no plain list of blocks.
+    """
+    stack = block_list(model, blocks)
+    before, _ = _record(model, stack, 0, batch)
+    found = {parameter: blocks + 1 if parameter in before else 0 for parameter in model.parameters()}
+    for i, block in enumerate(stack):
+        found |= dict.fromkeys(block.parameters(), blocks - i)
+    return found
+
+
 def set_train_mode(model: PreTrainedModel) -> None:
     """Training mode, but for the frozen modules: without dropout, their output never changes."""
     model.train()
     for module in model.modules():
         if getattr(module, _FROZEN, False):
             module.eval()
+
+
+def probe(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What of a batch a forward pass needs: not the labels, but where a model writes what its decoder makes of them."""
+    inputs = {key: tensor for key, tensor in batch.items() if key != "labels"}
+    known: Any = model
+    if hasattr(known, "prepare_decoder_input_ids_from_labels") and "labels" in batch and batch["labels"].dim() == 2:
+        inputs["decoder_input_ids"] = known.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
+    return inputs
 
 
 def block_list(model: PreTrainedModel, blocks: int) -> list[nn.Module]:
@@ -127,7 +159,7 @@ def _record(
     model.eval()  # no dropout: freezing must not draw from the trial's random numbers
     try:
         with torch.enable_grad():
-            model(**{key: value for key, value in batch.items() if key != "labels"})
+            model(**probe(model, batch))
             parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
             gradients = (
                 torch.autograd.grad([tensor.sum() for tensor in border], parameters, allow_unused=True)

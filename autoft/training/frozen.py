@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import transformers
 
+from autoft.tasks.base import NOT_INPUTS
 from autoft.training.activations import Activations, Layout, Store, real, spread
 from autoft.training.agreement import difference
 from autoft.training.batching import Rows, collate, token_batches
@@ -21,6 +22,7 @@ from autoft.training.prefix import Batch, Split
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from autoft.records import TrialConfig
     from autoft.tasks.base import Example, Meta, Task
     from autoft.training.dataset import Encoded
     from autoft.training.models import ModelInfo
@@ -42,7 +44,7 @@ class FrozenPart:
         task: Tells a right outcome from a wrong one.
         meta: Of the task.
         info: Of the model.
-        depth: Number of frozen blocks.
+        config: Of the trial; its `freeze_depth` is the number of frozen blocks.
         rows: All rows that the model is ever run on.
         traits: What else the activations depend on.
         token: The only token of a row whose activations are needed: 0 the first, -1 the last, None all.
@@ -54,12 +56,13 @@ class FrozenPart:
     task: Task
     meta: Meta
     info: ModelInfo
-    depth: int
+    config: TrialConfig
     rows: Encoded
     traits: tuple[str, ...]
     token: int | None = None
 
     def __post_init__(self) -> None:
+        self.depth = self.config.freeze_depth
         self._lower: tuple[Split, Activations] | tuple[()] | None = None
         tokenizer: Any = self.tokenizer
         self.left = tokenizer.padding_side == "left"
@@ -148,7 +151,9 @@ class FrozenPart:
         return None, problem and f"the trained part alone gives something else than the whole model ({problem})"
 
     def _difference(self, whole: Batch, part: Batch, hidden: torch.Tensor) -> str:
-        return difference(self.split, self.task, self.model, self.meta, whole=whole, part=part, hidden=hidden)
+        return difference(
+            self.split, self.task, self.model, self.meta, self.config, whole=whole, part=part, hidden=hidden
+        )
 
     def _nearest(self, store: Store) -> tuple[Split, Activations] | tuple[()]:
         layout = Layout(self._chunks, self.rows.lengths)
@@ -171,7 +176,7 @@ def _cut(example: Example, token: int) -> Example:
     """An example of one token only; what doesn't come by token stays."""
     length = len(example["input_ids"])
     return {
-        key: [value[token]] if isinstance(value, Sequence) and len(value) == length and key != "labels" else value
+        key: [value[token]] if isinstance(value, Sequence) and len(value) == length and key not in NOT_INPUTS else value
         for key, value in example.items()
     }
 

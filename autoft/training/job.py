@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from autoft.records import Direction, TrialConfig
+from autoft.tasks.carrying import dumps
 
 if TYPE_CHECKING:
     from autoft.tasks.base import Task
@@ -25,8 +27,10 @@ class Job:
         rungs: Training samples seen at which trials are compared, rising.
         patience: Evaluations in a row without a new best after which a trial ends.
         threads: CPU threads of the trial.
+        precision: Of the products of what is trained: `fp32` or `bf16`.
         eval_batch_size: Rows per batch where nothing is trained.
         cache: Folder for what the frozen parts of the models give, shared by all trials; empty: none is kept.
+        synonyms: File of a word list, for augmentation with synonyms; empty: WordNet.
         cache_bytes: What that folder may hold. 0: nothing; None: a quarter of the free disk, 8 GiB at the most.
     """
 
@@ -38,14 +42,28 @@ class Job:
     rungs: tuple[int, ...]
     patience: int
     threads: int
+    precision: str = "fp32"
     eval_batch_size: int = 64
     cache: str = ""
     cache_bytes: int | None = None
+    synonyms: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "task"}
+        return _job, (dumps(self.task), values)
 
     def __post_init__(self) -> None:
         least = min(self.patience, self.threads, self.eval_batch_size, *self.rungs)
-        if least < 1 or (self.cache_bytes is not None and self.cache_bytes < 0):
+        if (
+            least < 1
+            or self.precision not in ("fp32", "bf16")
+            or (self.cache_bytes is not None and self.cache_bytes < 0)
+        ):
             raise ValueError(f"not a job that can be done: {self}")
+
+
+def _job(task: bytes, values: Mapping[str, Any]) -> Job:
+    return Job(task=pickle.loads(task), **values)  # noqa: S301 - a part of what is being unpickled anyway
 
 
 def horizon(config: TrialConfig, rows: int) -> int:

