@@ -15,8 +15,6 @@ from autoft.space import Dimension, Range
 from autoft.words import parse_duration, public_uri
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
-
-
 _STORES = "mlflow.tracking_store"  # where MLflow's plugins name the schemes that they bring
 
 
