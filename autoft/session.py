@@ -214,7 +214,8 @@ class Session:
         metrics = measure(scores, examples, plan.meta)
         interval = bootstrap_interval(lambda s, e: measure(s, e, plan.meta)[metric], scores, examples)
         baselines = {
-            name: {"test": (found := measure(trivial, examples, plan.meta))[metric], "metrics": found}
+            # A trivial model may have no loss: what doesn't write token by token finds none of them likely or unlikely.
+            name: {"test": (found := measure(trivial, examples, plan.meta)).get(metric), "metrics": found}
             for name, trivial in plan.task.baselines(
                 train, test, predictor.examples(train), examples, plan.meta
             ).items()
