@@ -111,3 +111,25 @@ def test_a_dialogue_learns_its_replies_only(tmp_path):
     counted = [label for label in example["labels"] if label != -100]
     assert tokenizer.decode(counted, skip_special_tokens=True) == splits.train["label"][0]
     assert counted[-1] == tokenizer.sep_token_id
+
+
+@pytest.mark.slow
+def test_a_search_for_the_loss_of_a_task_whose_baselines_have_none(tmp_path):
+    import autoft
+
+    rows, _ = sample("translation", 60)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    result = autoft.search(
+        task="translation",
+        data=str(tmp_path / "rows.parquet"),
+        metric="loss",
+        models=[str(tiny_model(tmp_path / "tiny", rows))],
+        trials=1,
+        workers=1,
+        runs=tmp_path / "runs",
+    )
+    assert math.isfinite(result.report["winner"]["test"])
+    assert result.report["baselines"]["copy"]["test"] is None
+    assert any(note.startswith("bleu: sacreBLEU ") for note in result.report["notes"])
+    assert "pipeline(" not in (result.folder / "report.md").read_text(encoding="utf-8")
+    assert set(result.predict(["great joy"])[0]) == {"translation_text"}
