@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from autoft.words import nearest, parse_duration, resume_command, shown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autoft.finals.reproducing import Reproduction
     from autoft.planning import Plan
     from autoft.session import Observer
     from autoft.training.predict import Predictor
@@ -30,10 +31,11 @@ _OPTIONS = {
     **dict.fromkeys(("text", "text_pair", "label", "separator", "split", "limit", "clean", "encoding"), ("data",)),
     **dict.fromkeys(("config", "train", "validation", "test", "validation_size", "test_size"), ("data",)),
     **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
+    **dict.fromkeys(("finalists", "repeats"), ("finals",)),
     **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
     "experiment": ("tracking",),
 }
-_MAPPINGS = ("search", "resources", "tracking", "space", "per_model")
+_MAPPINGS = ("search", "finals", "resources", "tracking", "space", "per_model")
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _draft(path: str | Path | None, options: Mapping[str, Any]) -> Draft:
     for key, value in options.items():
         if key == "tracking_uri":
             raw["tracking"] = {**_section(raw, "tracking", problems), "uri": value}
+        elif key == "finals" and isinstance(value, bool):  # short for all of it, or none
+            raw[key] = value
         elif key in _MAPPINGS:
             raw[key] = _merged(key, raw.get(key), value, problems, depth=2 if key == "per_model" else 1)
             if raw[key] is None:
@@ -257,6 +261,32 @@ def resume(
         left = max(left - spent, 1.0)
     Session(folder, planned, observer or _ignore, began, left).run()
     return load(folder)
+
+
+def reproduce(
+    name: str | Path, *, runs: str | Path = RUNS, tell: Callable[[str], None] = lambda _: None
+) -> Reproduction:
+    """Trains the winner of a finished search again from its record, and says whether the same comes out.
+
+    Args:
+        name: Its name, or its folder.
+        runs: Folder of the searches.
+        tell: Gets a line for each training.
+
+    Raises:
+        InputError: There is no such search, it isn't finished, or it can't be trained here.
+        SearchError: Its record is not whole.
+    """
+    import tempfile
+
+    from autoft.driving import job_of
+    from autoft.finals.reproducing import reproduce as again
+    from autoft.folder import reopen
+
+    result = load(name, runs)
+    plan = reopen(result.folder, {})
+    with tempfile.TemporaryDirectory(prefix="autoft-") as cache:
+        return again(result.folder, job_of(plan, result.folder, Path(cache)), plan.splits, result.report, tell)
 
 
 def load(name: str | Path, runs: str | Path = RUNS) -> Result:

@@ -11,7 +11,7 @@ from autoft.study.halving import Halving, default_rungs
 def test_the_first_rung_lies_well_inside_the_first_epoch():
     for rows in (1_100, 2_402, 9_000, 1_000_000):
         rungs = default_rungs(rows, epochs=3, eta=3, batch_size=16)
-        assert rungs[0] <= rows / 3
+        assert rungs[0] <= max(rows / 3, 768)
         assert all(b == 3 * a for a, b in itertools.pairwise(rungs))
         assert rungs[-1] < 3 * rows
 
@@ -24,9 +24,10 @@ def test_too_few_rows_for_a_rung_leave_none():
     assert default_rungs(20, epochs=1, eta=3, batch_size=32) == ()
 
 
-def test_the_first_rung_leaves_time_for_some_steps_however_few_the_rows_are():
+def test_the_first_rung_leaves_time_to_begin_to_learn_however_few_the_rows_are():
     for batch_size in (8, 16, 32):
-        assert default_rungs(300, epochs=4, eta=3, batch_size=batch_size)[:1] == (16 * batch_size,)
+        assert default_rungs(300, epochs=4, eta=3, batch_size=batch_size)[:1] == (768,)
+    assert default_rungs(2_000, epochs=4, eta=3, batch_size=64)[:1] == (16 * 64,)
 
 
 def test_the_runner_up_is_the_best_that_waits_on_the_highest_rung():

@@ -38,6 +38,7 @@ def drive(
     timer: Timer | None,
     stop: Stop,
     watch: Callable[[dict[int, int]], None],
+    keep: int = KEEP_WEIGHTS,
 ) -> None:
     """Runs trials until the core is done, inside a `ray_session`.
 
@@ -50,6 +51,7 @@ def drive(
         timer: Ends it in time; None where only the number of trials counts.
         stop: Whether the user has asked to stop.
         watch: Gets the samples seen by each running trial, several times a second at most.
+        keep: Ended trials, the best ones, whose weights stay on disk.
 
     Raises:
         Interrupted: The user stopped it; open trials stay open in the ledger, with their checkpoints.
@@ -62,7 +64,7 @@ def drive(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(core.workers)
     # What goes wrong with a trial is in the ledger, in a line that a person can read.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    keeper = _Keeper(ledger, folder)
+    keeper = _Keeper(ledger, folder, keep)
 
     def tick(samples: dict[int, int]) -> None:
         if stop.requested:
@@ -130,8 +132,9 @@ class Timer:
 class _Keeper:
     """Frees the disk of trials that have ended, but for the weights of the best."""
 
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, keep: int) -> None:
         self._ledger = ledger
+        self._keep = keep
         self._folder = folder
         self._slim: set[int] = set()
         self._gone: set[int] = set()
@@ -143,7 +146,7 @@ class _Keeper:
         if len(ended) == self._ended:
             return
         self._ended = len(ended)
-        keep = {record.number for record in ranked(ended, direction)[:KEEP_WEIGHTS]}
+        keep = {record.number for record in ranked(ended, direction)[: self._keep]}
         for number in keep - self._slim:
             keep_best(checkpoints(self._folder, number))
             self._slim.add(number)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 PLACES = 8
 _LEAST_STEPS = 16
+_LEAST_SAMPLES = 768
 
 
 def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int | None = None) -> tuple[int, ...]:
@@ -27,13 +28,16 @@ def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int 
         batch_size: The largest batch; rungs are multiples of it, so that every smaller power-of-two
             batch reaches them exactly.
         first: The first rung in samples; by default a quarter of an epoch, at most 4,000 samples, and at
-            least `_LEAST_STEPS` steps of the largest batch: before that, small data tell trials apart by chance.
+            least `_LEAST_STEPS` steps of the largest batch: before that, small data tell trials apart by chance. And
+            at least `_LEAST_SAMPLES`: where learning curves were recorded, most of the recipes that were good in the
+            end stood at the majority's score after 700 samples, and were off it after 1,050.
 
     Returns:
         Samples seen at each rung, rising; empty where the data are too few for a rung.
     """
     quarter = min(rows // 4, 4_000)
-    rung = first if first is not None else max(_LEAST_STEPS, round(quarter / batch_size)) * batch_size
+    steps = max(_LEAST_STEPS, -(-_LEAST_SAMPLES // batch_size), round(quarter / batch_size))
+    rung = steps * batch_size if first is None else first
     rungs = []
     while rung < rows * epochs:
         rungs.append(rung)

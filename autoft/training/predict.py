@@ -14,13 +14,15 @@ from autoft.records import TrialConfig
 from autoft.spec import DataSpec
 from autoft.tasks.base import first_of_each_row
 from autoft.training import models
-from autoft.training.export import CARD, FORMAT
+from autoft.training.export import CARD, FORMAT, assemble
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.tasks.base import Example, Scores, Task
+    from autoft.training.job import Job
 
 
 class Predictor:
@@ -87,6 +89,33 @@ class Predictor:
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         model.eval()
         return cls(task, meta, config, model=model, tokenizer=tokenizer, max_length=length)
+
+    @classmethod
+    def assembled(cls, job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor]) -> Predictor:
+        """A model that isn't saved as one, with these weights; see `autoft.training.export.assemble`."""
+        import torch
+
+        model, tokenizer, length = assemble(job, config, tensors)
+        moved: Any = model
+        moved.to("cuda" if torch.cuda.is_available() else "cpu")
+        model.eval()
+        return cls(job.task, job.meta, config, model=model, tokenizer=tokenizer, max_length=length)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Copies of all its weights, by name."""
+        from autoft.training import weights
+
+        return weights.everything(self._model)
+
+    def load_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Goes on with these weights; those that are not among them stay.
+
+        Raises:
+            ValueError: The model lacks one of them.
+        """
+        from autoft.training import weights
+
+        weights.load(self._model, tensors)
 
     @property
     def inputs(self) -> tuple[Column, ...]:
