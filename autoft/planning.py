@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from autoft import data, tasks
 from autoft.assets import is_asset
-from autoft.errors import InputError, ResourceError, SpecError
+from autoft.data.examination import Examination, examine
+from autoft.errors import DataError, InputError, ResourceError, SpecError
 from autoft.records import CONDITIONS
 from autoft.space import ALL, KNOBS, Space, check_grid, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
@@ -47,7 +48,8 @@ class Plan:
         start: Points of the space that the user wants tried first; None where autoft may choose.
         rungs: Training samples seen at each rung; empty where no trial is paused.
         workers: Trials at once.
-        notes: What the user should know, a sentence each.
+        notes: What the user should know, a sentence each; the warnings of the examination among them.
+        examination: What was found when the rows were looked through.
     """
 
     spec: SearchSpec
@@ -60,6 +62,7 @@ class Plan:
     rungs: tuple[int, ...]
     workers: int
     notes: tuple[str, ...]
+    examination: Examination
 
     @property
     def rows(self) -> dict[str, int]:
@@ -115,6 +118,9 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
     _check_disk(runs, known, workers * 2 + len(rungs) * max(PLACES, workers))
+    examination = examine(rows, task, spec.data, spec.search.seed)
+    if splits is None and examination.refusals:  # a search that has begun may end
+        raise DataError(*examination.refusals)
     return Plan(
         spec=spec,
         task=task,
@@ -125,7 +131,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         start=start,
         rungs=rungs,
         workers=workers,
-        notes=() if task.windows else _notes(rows, spec, space),
+        notes=(*(() if task.windows else _notes(rows, spec, space)), *examination.warnings),
+        examination=examination,
     )
 
 

@@ -49,7 +49,7 @@ class Probed:
 
     probe: Probe
     held_out: Scores
-    _reader: _Reader
+    _reader: Reader
     _linear: Linear
 
     def scores(self, rows: pd.DataFrame) -> Scores | None:
@@ -141,7 +141,7 @@ def _probe(
     stopped: Callable[[], bool],
 ) -> Probed | None:
     began = time.monotonic()
-    reader = _Reader(question, info, stopped)
+    reader = Reader(question, info, stopped)
     train, validation = reader.encoded(fitted_on), reader.encoded(held_out)
     kind = target([*train.examples, *validation.examples], question.labels)
     if kind is None or (known := reader.features(train, kind)) is None:
@@ -162,8 +162,14 @@ def _probe(
     return Probed(outcome, scores, reader, linear)
 
 
-class _Reader:
-    """A frozen model that turns rows into features."""
+class Reader:
+    """A frozen model that turns rows into features.
+
+    Args:
+        question: What for.
+        info: The model.
+        stopped: Asked between two batches; once it is true nothing more is computed.
+    """
 
     def __init__(self, question: Question, info: ModelInfo, stopped: Callable[[], bool]) -> None:
         self._question, self._stopped = question, stopped
@@ -172,6 +178,7 @@ class _Reader:
         self._model, self._length = _encoder(info.path, self._tokenizer, question.max_length)
 
     def encoded(self, rows: pd.DataFrame) -> Encoded:
+        """The examples of the rows."""
         task = self._question.task
         return Encoded.of(task.encode(rows, self._tokenizer, self._question.meta, self._length))
 
