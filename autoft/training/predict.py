@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autoft import tasks
 from autoft.data.splits import Column, Kind
 from autoft.errors import DataError, InputError
@@ -18,6 +20,7 @@ from autoft.training.export import CARD, FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.tasks.base import Example, Scores, Task
@@ -30,6 +33,9 @@ class Predictor:
         task: What it was trained for.
         meta: What the task learnt from the training rows.
         config: How it was trained.
+        model: The network, in eval mode.
+        tokenizer: Its tokenizer.
+        max_length: Most tokens that it is given.
     """
 
     def __init__(
@@ -43,7 +49,7 @@ class Predictor:
         max_length: int,
     ) -> None:
         self.task, self.meta, self.config = task, meta, config
-        self._model, self._tokenizer, self._max_length = model, tokenizer, max_length
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
 
     @classmethod
     def load(cls, folder: str | Path) -> Predictor:
@@ -116,12 +122,25 @@ class Predictor:
 
         A model that writes is not only told to write, but also asked how likely what is right would have been.
         """
-        examples = self.task.encode(rows.reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        examples = self.task.encode(rows.reset_index(drop=True), self.tokenizer, self.meta, self.max_length)
         return self._scores(examples), first_of_each_row(examples)
+
+    def batch(self, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+        """What the model reads of some rows, as one padded batch on its device, without their labels.
+
+        Raises:
+            DataError: A column is missing.
+        """
+        from autoft.tasks.base import inputs
+        from autoft.training.dataset import Encoded
+        from autoft.training.evaluation import collated
+
+        encoded = Encoded.of(self._encoded(rows))
+        return inputs(collated(encoded, np.arange(len(encoded)), self.tokenizer, self.model.device))
 
     def examples(self, rows: pd.DataFrame) -> list[Example]:
         """The first example of each row: what `scores` should have found, where the labels are known."""
-        return first_of_each_row(self.task.encode(rows, self._tokenizer, self.meta, self._max_length))
+        return first_of_each_row(self.task.encode(rows, self.tokenizer, self.meta, self.max_length))
 
     def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
         """The answer for each text, pair of texts or row, in their order.
@@ -143,7 +162,7 @@ class Predictor:
         from autoft.training.evaluation import scores
 
         encoded = Encoded.of(examples)
-        found = scores(self.task, self._model, self._tokenizer, encoded, meta=self.meta, batch_size=batch_size)
+        found = scores(self.task, self.model, self.tokenizer, encoded, meta=self.meta, batch_size=batch_size)
         return self.task.merge(found, examples, self.meta)
 
     def _encoded(self, rows: pd.DataFrame) -> list[Example]:
@@ -153,7 +172,7 @@ class Predictor:
                 f"data: there is no column {lacking[0]!r}, which the model was trained on; "
                 f"the table has {', '.join(map(str, rows.columns))}"
             )
-        return self.task.encode(rows[names].reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        return self.task.encode(rows[names].reset_index(drop=True), self.tokenizer, self.meta, self.max_length)
 
     def _table(self, texts: Sequence[Any]) -> pd.DataFrame:
         import pandas as pd
