@@ -12,10 +12,10 @@ from autoft.training import export
 from autoft.training.models import load_tokenizer
 
 
-def saved(kind, folder, model=None):
+def saved(kind, folder, model=None, task=None):
     """A model with an untrained head as `export` leaves it, and rows for it."""
     rows, columns = sample(kind, 24)
-    task = tasks.get(KINDS.get(kind, kind))
+    task = task or tasks.get(KINDS.get(kind, kind))
     meta = tasks.learn(task, rows, DataSpec(source="rows", **columns))
     config = TrialConfig(str(model or tiny_model(folder / "tiny", rows)), 1e-2, 8, 2, 1, max_length=24)
     built = task.build(config.model, meta, config)

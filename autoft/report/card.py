@@ -6,6 +6,7 @@ path of the machine that the model was made on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def _data(report: Report) -> str:
 def _training(report: Report) -> str:
     params = _winner(report).get("params") or {}
     rows = [[key.replace("_", " "), _knob(key, value)] for key, value in params.items()]
-    counts, seconds = report.get("trials") or {}, report.get("seconds")
+    counts, seconds = report.get("trials") or {}, report.get("seconds", math.nan)
     said = []
     if counts.get("total"):
         took = f" in {format_duration(seconds)}" if known(seconds) else ""
@@ -184,7 +185,7 @@ def _knob(key: str, value: Any) -> str:
 
 def _seeds(report: Report) -> Sequence[str]:
     name = _winner(report).get("entrant")
-    chosen = next((one for one in report.get("entrants") or () if one.get("name") == name), {})
+    chosen: Mapping[str, Any] = next((one for one in report.get("entrants") or () if one.get("name") == name), {})
     said = []
     if chosen.get("kind") == "soup" and chosen.get("ingredients"):
         said.append(f"Its weights are the mean of {len(chosen['ingredients'])} trained models.")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from autoft.records import TrialConfig
 
-__all__ = ["Column", "Example", "Kind", "Meta", "Scores", "Splits", "Task", "completed", "learn", "missing"]
+__all__ = ["Column", "Example", "Kind", "Meta", "Scores", "Splits", "Task", "asked", "completed", "learn", "missing"]
 
 Meta = Mapping[str, Any]
 Example = dict[str, Any]
@@ -240,3 +240,10 @@ def learn(task: Task, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
     """`meta`: the names of the columns, and what the task learns of the training rows."""
     names = {"text": data.text, "text_pair": data.text_pair, "label": data.label}
     return {**names, **task.learn(train, data)}
+
+
+def asked(task: Task, meta: Meta) -> tuple[Column, ...]:
+    """The columns that a trained model answers for, as the task names them: all but the label."""
+    names = {key: meta.get(key) for key in ("text", "text_pair", "label")}
+    columns = task.columns(DataSpec(source="a table", **names))
+    return tuple(column for column in columns if column.name != names["label"])

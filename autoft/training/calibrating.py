@@ -80,8 +80,7 @@ def _logits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> torch.
     """Shape (…, classes), float64; None where the model gives something else."""
     with torch.inference_mode():
         logits = getattr(model(**batch), "logits", None)
-    known = logits is not None and logits.shape[-1] == model.config.num_labels
-    return logits.double() if known else None
+    return logits.double() if logits is not None and logits.shape[-1] == model.config.num_labels else None
 
 
 def _head(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], logits: torch.Tensor) -> nn.Linear | None:

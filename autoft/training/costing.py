@@ -57,7 +57,6 @@ def _latency(predictor: Predictor, rows: pd.DataFrame, size: int, seconds: float
     generator = np.random.default_rng([seed, size])
     times: list[float] = []
     end = 0.0
-    end = None
     while len(times) < WARM_UP + LEAST or (len(times) < WARM_UP + MOST and time.perf_counter() < end):
         if len(times) == WARM_UP:
             end = time.perf_counter() + seconds

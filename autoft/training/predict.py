@@ -13,8 +13,7 @@ from autoft import tasks
 from autoft.data.splits import Column, Kind
 from autoft.errors import DataError, InputError
 from autoft.records import TrialConfig
-from autoft.spec import DataSpec
-from autoft.tasks.base import first_of_each_row
+from autoft.tasks.base import asked, first_of_each_row, inputs
 from autoft.training import models
 from autoft.training.export import CARD, FORMAT
 
@@ -97,9 +96,7 @@ class Predictor:
     @property
     def inputs(self) -> tuple[Column, ...]:
         """The columns that it answers for, as the task names them: all but the label."""
-        names = {key: self.meta.get(key) for key in ("text", "text_pair", "label")}
-        columns = self.task.columns(DataSpec(source="a table", **names))
-        return tuple(column for column in columns if column.name != names["label"])
+        return asked(self.task, self.meta)
 
     def scores(self, rows: pd.DataFrame, batch_size: int = 64) -> Scores:
         """What the model says of at least one row, in the order of the rows.
@@ -131,7 +128,6 @@ class Predictor:
         Raises:
             DataError: A column is missing.
         """
-        from autoft.tasks.base import inputs
         from autoft.training.dataset import Encoded
         from autoft.training.evaluation import collated
 
