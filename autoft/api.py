@@ -57,13 +57,26 @@ class Result:
         """The winner: a folder that `AutoModel.from_pretrained` opens."""
         return self.folder / "model"
 
-    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame,
+        *,
+        probabilities: bool = False,
+        batch_size: int = 64,
+    ) -> list[dict[str, Any]]:
         """The winner's answer for each text, as the matching `transformers` pipeline gives it.
 
         Args:
             texts: Texts, pairs of texts, or a table with the columns that the search was given.
+            probabilities: Add to each answer, as `probabilities`, how likely each label is, by its name.
+            batch_size: Texts that the model reads at once.
+
+        Raises:
+            InputError: The texts are none that the model can answer, or its task has no probabilities.
         """
-        answers: list[dict[str, Any]] = self._predictor.predict(texts)
+        answers: list[dict[str, Any]] = self._predictor.predict(
+            texts, probabilities=probabilities, batch_size=batch_size
+        )
         return answers
 
     @cached_property

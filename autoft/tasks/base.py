@@ -177,6 +177,15 @@ class Task(Protocol):
     def answers(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> list[dict[str, Any]]:
         """What a user gets to see for each row, as the `transformers` pipeline gives it; arguments as `measure`'s."""
 
+    def probabilities(self, scores: Scores, meta: Meta) -> list[dict[str, float]]:
+        """The probability of each label by its name, for each row; empty where the task has no labels for a row.
+
+        Args:
+            scores: One for each row, from `merge`.
+            meta: What is known of the training rows.
+        """
+        return []
+
     def baselines(
         self,
         train: pd.DataFrame,
@@ -197,7 +206,19 @@ class Task(Protocol):
 
 
 _ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "head", "evaluated_at_once", "windows")
-_DEFAULTS = (*_ATTRIBUTES, "knobs", "losses", "space", "columns", "stratify", "fault", "problems", "learn", "merge")
+_DEFAULTS = (
+    *_ATTRIBUTES,
+    "knobs",
+    "losses",
+    "space",
+    "columns",
+    "stratify",
+    "fault",
+    "problems",
+    "learn",
+    "merge",
+    "probabilities",
+)
 _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "answers", "baselines")
 
 

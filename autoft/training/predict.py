@@ -138,11 +138,23 @@ class Predictor:
         """The first example of each row: what `scores` should have found, where the labels are known."""
         return first_of_each_row(self.task.encode(rows, self.tokenizer, self.meta, self.max_length))
 
-    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame,
+        *,
+        probabilities: bool = False,
+        batch_size: int = 64,
+    ) -> list[dict[str, Any]]:
         """The answer for each text, pair of texts or row, in their order.
 
+        Args:
+            texts: Texts, pairs of texts, or a table with the task's text columns.
+            probabilities: Add to each answer, as `probabilities`, how likely each label is, by its name.
+            batch_size: Texts that the model reads at once.
+
         Raises:
-            InputError: The model was trained on pairs and single texts were given, or the other way round.
+            InputError: The model was trained on pairs and single texts were given, or the other way round; or its task
+                has no probabilities.
             DataError: A column is missing in a table.
         """
         import pandas as pd
@@ -151,7 +163,14 @@ class Predictor:
         if not len(rows):
             return []
         examples = self._encoded(rows)
-        return self.task.answers(self._scores(examples), first_of_each_row(examples), self.meta)
+        scores = self._scores(examples, batch_size)
+        answers = self.task.answers(scores, first_of_each_row(examples), self.meta)
+        if not probabilities:
+            return answers
+        found = self.task.probabilities(scores, self.meta)
+        if not found:
+            raise InputError(f"probabilities: a model for {self.task.name} gives none of labels; leave them out")
+        return [{**answer, "probabilities": row} for answer, row in zip(answers, found, strict=True)]
 
     def _scores(self, examples: list[Example], batch_size: int = 64) -> Scores:
         from autoft.training.dataset import Encoded
