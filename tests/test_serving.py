@@ -2,21 +2,23 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow.entities import LoggedModel
 from saved import saved
+from tracking_samples import BLOCKS, a_report, a_search, some_trials
 
-from autoft import tasks
+from autoft import tasks, tracking
 from autoft.errors import InputError
 from autoft.tracking import saving
 from autoft.training.predict import Predictor
@@ -131,7 +133,7 @@ def server(uri, where, log, **environment):
         sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local",
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": "", "HF_HUB_OFFLINE": "1", **environment}
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", **environment}
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=where, env=env, stdout=out, stderr=out, start_new_session=True)
@@ -149,7 +151,8 @@ def server(uri, where, log, **environment):
             raise AssertionError(f"it never answered: {log.read_text()}")
         yield address
     finally:
-        os.killpg(process.pid, 9)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -165,19 +168,15 @@ def post(address, body):
 
 
 @pytest.mark.slow
-def test_mlflow_serves_the_champion_of_a_search(tiny_bert, tiny_data, tmp_path):
-    import autoft
-
-    tiny_data.to_csv(tmp_path / "rows.csv", index=False)
-    result = autoft.search(
-        task="text-classification", data=str(tmp_path / "rows.csv"), models=[str(tiny_bert)], trials=1, workers=1,
-        name="reviews", runs=tmp_path / "runs", space={"epochs": 1, "learning_rate": 1e-2},
-    )  # fmt: skip
-    texts = list(tiny_data["text"][:12])
-    wanted = result.predict(texts)
-    assert {answer["label"] for answer in wanted} == {"positive", "negative"}
-    tracking = result.report["mlflow"]["tracking_uri"]
-    with server("models:/reviews@champion", tmp_path, tmp_path / "log", MLFLOW_TRACKING_URI=tracking) as address:
+def test_mlflow_serves_the_champion(tmp_path):
+    model, rows = saved("text-classification", tmp_path)
+    texts = list(rows["text"])
+    wanted = Predictor.load(model).predict(texts)
+    (tmp_path / "runs").mkdir()
+    target = tracking.Target(tracking.default_uri(tmp_path / "runs"), "autoft")
+    mirror = tracking.Mirror(a_search(), target, some_trials, blocks=BLOCKS)
+    mirror.finish(a_report(a_search()), model, "reviews", "text-classification", lambda _: [])
+    with server("models:/reviews@champion", tmp_path, tmp_path / "log", MLFLOW_TRACKING_URI=target.uri) as address:
         found = post(address, {"inputs": texts})
         again = post(address, {"dataframe_split": {"columns": ["text"], "data": [[text] for text in texts]}})
     assert found == again == plainly(wanted)

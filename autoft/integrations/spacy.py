@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 _FILE = "autoft.json"
 
 
-@Language.factory("autoft", assigns=["doc.ents", "doc.cats"], default_config={"model": "", "batch_size": 64})
+@Language.factory(  # type: ignore[untyped-decorator]
+    "autoft", assigns=["doc.ents", "doc.cats"], default_config={"model": "", "batch_size": 64}
+)
 def make(nlp: Language, name: str, model: str, batch_size: int) -> Component:
     """Makes the component; what spaCy calls for `nlp.add_pipe("autoft", config={"model": …})`.
 

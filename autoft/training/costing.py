@@ -43,14 +43,19 @@ def cost(folder: Path, rows: pd.DataFrame, *, threads: int = 1, seconds: float =
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        latency = {str(size): _latency(predictor, rows, size, seconds, seed) for size in BATCHES}
+        latency = measured(predictor, rows, seconds=seconds, seed=seed)
     finally:
         torch.set_num_threads(before)
     return {
         "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
         "latency": latency,
-        "device": _device(predictor.model.device, threads),
+        "device": device_name(predictor.model.device, threads),
     }
+
+
+def measured(predictor: Predictor, rows: pd.DataFrame, *, seconds: float, seed: int = 0) -> dict[str, Any]:
+    """How long `predictor.predict` takes, for each size of a batch; arguments and result as of `cost`."""
+    return {str(size): _latency(predictor, rows, size, seconds, seed) for size in BATCHES}
 
 
 def _latency(predictor: Predictor, rows: pd.DataFrame, size: int, seconds: float, seed: int) -> dict[str, Any]:
@@ -69,7 +74,8 @@ def _latency(predictor: Predictor, rows: pd.DataFrame, size: int, seconds: float
     return {"median_ms": float(np.median(found)), "p95_ms": float(np.percentile(found, 95)), "runs": len(found)}
 
 
-def _device(device: torch.device, threads: int) -> str:
+def device_name(device: torch.device, threads: int) -> str:
+    """What was measured on, in words."""
     if device.type != "cpu":
         return f"{device.type} ({torch.cuda.get_device_name(device)})"
     name = _processor()

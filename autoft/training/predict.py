@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.tasks.base import Example, Scores, Task
+    from autoft.training.dataset import Encoded
 
 
 class Predictor:
@@ -122,16 +123,31 @@ class Predictor:
         examples = self.task.encode(rows.reset_index(drop=True), self.tokenizer, self.meta, self.max_length)
         return self._scores(examples), first_of_each_row(examples)
 
+    def running(self, model: Any) -> Predictor:
+        """The same with another model, which takes the same inputs and gives the same outputs."""
+        return Predictor(
+            self.task, self.meta, self.config, model=model, tokenizer=self.tokenizer, max_length=self.max_length
+        )
+
+    def encoded(self, rows: pd.DataFrame) -> Encoded:
+        """Some rows as tokens, without their labels.
+
+        Raises:
+            DataError: A column is missing.
+        """
+        from autoft.training.dataset import Encoded
+
+        return Encoded.of(self._encoded(rows))
+
     def batch(self, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
         """What the model reads of some rows, as one padded batch on its device, without their labels.
 
         Raises:
             DataError: A column is missing.
         """
-        from autoft.training.dataset import Encoded
         from autoft.training.evaluation import collated
 
-        encoded = Encoded.of(self._encoded(rows))
+        encoded = self.encoded(rows)
         return inputs(collated(encoded, np.arange(len(encoded)), self.tokenizer, self.model.device))
 
     def examples(self, rows: pd.DataFrame) -> list[Example]:
