@@ -23,7 +23,7 @@ from autoft.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_OUTPUTS = (("logits",), ("start_logits", "end_logits"))
+_PLACES = ("start_logits", "end_logits")
 NEEDS = "needs the packages of an extra; run: pip install 'autoft[onnx]'"
 
 
@@ -78,12 +78,11 @@ def outputs(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> tuple[
     if not model.can_generate():
         with torch.inference_mode():
             output = model(**batch)
-        for names in _OUTPUTS:
-            said = [getattr(output, name, None) for name in names]
-            if all(tensor is not None for tensor in said) and (
-                len(names) > 1 or said[0].shape[-1] == model.config.num_labels
-            ):
-                return names
+        if getattr(output, _PLACES[0], None) is not None:
+            return _PLACES
+        logits = getattr(output, "logits", None)
+        if logits is not None and logits.shape[-1] == model.config.num_labels:
+            return ("logits",)
     raise InputError(
         f"onnx: a {type(model).__name__} writes texts or words; "
         f"what can be exported are models that label texts or words, give numbers, or find answers"
