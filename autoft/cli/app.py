@@ -16,6 +16,7 @@ import typer
 
 from autoft.cli.assets import assets
 from autoft.cli.check import check
+from autoft.cli.export import export
 from autoft.cli.predict import predict
 from autoft.cli.reproduce import reproduce
 from autoft.cli.resume import resume
@@ -66,7 +67,7 @@ def _root(
     """
 
 
-for _command in (search, check, resume, show, predict, reproduce, ui, tasks, assets):
+for _command in (search, check, resume, show, predict, reproduce, export, ui, tasks, assets):
     app.command(help=_help(_command))(_command)
 app.callback(help=_help(_root))(_root)
 

@@ -29,6 +29,11 @@ def baseline_name(key: str) -> str:
     return BASELINES.get(key, key.replace("_", " "))
 
 
+def known(value: Any) -> bool:
+    """Whether a number stands there, and a finite one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def score(value: float | None) -> str:
     """A metric with four digits after the point; `-` where there is none."""
     return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from autoft.records import Direction
 from autoft.report.labels import baseline_name, between, recipe, score
+from autoft.report.markup import code, table
 from autoft.words import compact, format_duration, frozen, short_name
 
 SHOWN = 15  # rows of the leaderboard; report.json has them all
@@ -59,8 +60,8 @@ def comparison(report: Mapping[str, Any]) -> str:
 
 def _verdict(report: Mapping[str, Any]) -> str:
     winner, metric = report["winner"], report["metric"]
-    table = [["fine-tuned model", score(winner["test"]), between(winner["test_interval"]) or "-"]]
-    table += [
+    rows = [["fine-tuned model", score(winner["test"]), between(winner["test_interval"]) or "-"]]
+    rows += [
         [baseline_name(key), score(values.get("test")), between(values.get("test_interval")) or "-"]
         for key, values in report["baselines"].items()
     ]
@@ -69,7 +70,7 @@ def _verdict(report: Mapping[str, Any]) -> str:
         (
             f"# {report['search']}",
             " ".join(verdict(report)),
-            _table(("on the test rows", f"{metric} ({better})", "95 % interval"), table),
+            table(("on the test rows", f"{metric} ({better})", "95 % interval"), rows),
             "The interval says how far the score would move with another test set of this size, from 1,000 bootstrap "
             "resamples. Validation alone chose the winner; the test rows were locked until then and read once. "
             f"On validation it had {metric} {score(winner['validation'])}, which is flattered by having been chosen.",
@@ -101,11 +102,11 @@ def _use(report: Mapping[str, Any]) -> str:
     )
     return (
         "## Use it\n\nFrom the shell, where `runs/` lies (elsewhere add `--runs`):\n\n"
-        + _code("sh", ways[0])
+        + code("sh", ways[0])
         + "\n\nFrom Python:\n\n"
-        + _code("python", ways[1])
+        + code("python", ways[1])
         + (
-            f"\n\nWithout autoft, it is an ordinary transformers model:\n\n{_code('python', ways[2])}"
+            f"\n\nWithout autoft, it is an ordinary transformers model:\n\n{code('python', ways[2])}"
             if ways[2:]
             else ""
         )
@@ -115,7 +116,7 @@ def _use(report: Mapping[str, Any]) -> str:
 
 def _leaderboard(report: Mapping[str, Any]) -> str:
     entries = report["leaderboard"]
-    table = [
+    rows = [
         [
             str(entry["rank"] or "-"),
             f"#{entry['trial']}",
@@ -134,7 +135,7 @@ def _leaderboard(report: Mapping[str, Any]) -> str:
     heading = f"validation {report['metric']}"
     columns = ("rank", "trial", "model", "lr", "batch", "epochs", "freeze", heading, "state", "samples", "time")
     more = f"\n\nThe other {len(entries) - SHOWN} stand in `report.json`." if len(entries) > SHOWN else ""
-    return f"## Leaderboard\n\n{_table(columns, table)}{more}"
+    return f"## Leaderboard\n\n{table(columns, rows)}{more}"
 
 
 def _search(report: Mapping[str, Any]) -> str:
@@ -176,14 +177,3 @@ def _data(report: Mapping[str, Any]) -> str:
 def _blocks(report: Mapping[str, Any], model: str) -> int | None:
     blocks: int | None = report["models"].get(model, {}).get("blocks")
     return blocks
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    columns = list(columns)
-    lines = [columns, ["---"] * len(columns), *rows]
-    # A bar or a line break in a cell (a label, a reason) would end the cell.
-    return "\n".join("| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in line) + " |" for line in lines)
-
-
-def _code(language: str, text: str) -> str:
-    return f"```{language}\n{text}\n```"

@@ -105,7 +105,7 @@ def save(
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
-        _replace(temporary, target)
+        replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -121,7 +121,8 @@ def keep_best(folder: Path) -> None:
     checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
 
 
-def _replace(new: Path, target: Path) -> None:
+def replace(new: Path, target: Path) -> None:
+    """Puts the folder `new` in the place of `target`, where there may be one."""
     old = target.with_name(f".old-{target.name}")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
