@@ -14,9 +14,11 @@ from typing import Any
 
 from autoft.errors import Interrupted, SearchError, TrackingError
 from autoft.folder import CACHE, DATA, MODEL, REPORT, SPEC, STUDY, locked
+from autoft.pareto import preferred
 from autoft.planning import Plan
-from autoft.records import Snapshot, TrialRecord, TrialState, ranked
+from autoft.records import Snapshot, TrialRecord, TrialState
 from autoft.report import bootstrap_interval, build, compare, write
+from autoft.report.front import pareto
 from autoft.stopping import Stop, graceful
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
@@ -28,6 +30,7 @@ from autoft.study.starting import starting_points
 from autoft.study.trainable import checkpoints
 from autoft.tracking import Mirror, Published, Target, resolve_uri
 from autoft.training.checkpoint import load_latest
+from autoft.training.cost import model_costs
 from autoft.training.export import export
 from autoft.training.job import Job, horizon
 from autoft.training.predict import Predictor
@@ -152,6 +155,10 @@ class Session:
         )
 
     def _search(self, stop: Stop) -> None:
+        if against := self.plan.spec.search.against:
+            self._tell(f"measuring the {against} of the models")
+            rows, known = self.plan.splits.train, self._ledger.costs
+            self._ledger.costs = model_costs(against, self._question(), self.plan.models, rows, known)
         core = self._core(self.plan.workers)
         if self._budget is not None and self._left < MINIMUM_RESERVE and any(t.reports for t in self._ledger.records()):
             core.close(OUT_OF_TIME)  # not even the workers would have started
@@ -203,12 +210,14 @@ class Session:
             seed=search.seed,
             workers=workers,
             trials=search.trials,
-            start=starting_points(space, order or space.models, blocks) if plan.start is None else plan.start,
+            start=starting_points(space, order or space.models, blocks, each=bool(self._ledger.costs))
+            if plan.start is None
+            else plan.start,
         )
 
-    def _probe(self, stop: Stop) -> list[Probed]:
+    def _question(self) -> Question:
         plan = self.plan
-        question = Question(
+        return Question(
             task=plan.task,
             meta=plan.meta,
             metric=plan.metric,
@@ -216,8 +225,12 @@ class Session:
             seed=plan.spec.search.seed,
             threads=plan.spec.resources.cpus_per_trial,
         )
-        splits = plan.splits
-        return probe_models(question, plan.models, splits.train, splits.validation, lambda: stop.requested)
+
+    def _probe(self, stop: Stop) -> list[Probed]:
+        splits, costs = self.plan.splits, self._ledger.costs
+        return probe_models(
+            self._question(), self.plan.models, splits.train, splits.validation, lambda: stop.requested, costs=costs
+        )
 
     def _reserve(self) -> float:
         """Seconds to keep for the end: loading, the test rows, the report and MLflow.
@@ -294,6 +307,7 @@ class Session:
             pairs=bool(plan.meta.get("text_pair")),
             notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self._notes),
         )
+        report |= pareto(ledger.search, plan.spec.search.against, ledger.records(), ledger.costs)
         write(report, self.folder)
         return report
 
@@ -309,7 +323,7 @@ class Session:
     def _winner(self) -> TrialRecord:
         """The best trial on validation whose best weights are there, and whole."""
         trials = self._ledger.records()
-        contenders = ranked(trials, self._ledger.search.direction)
+        contenders = preferred(trials, self._ledger.search.direction, self._ledger.costs, self.plan.spec.search.within)
         for trial in contenders:
             if self._handed_in(trial):
                 return trial

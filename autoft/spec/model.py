@@ -147,6 +147,14 @@ class SearchSection(_Section):
     start: tuple[dict[str, Any], ...] | None = None
     """Configurations to try first; by default the plain recipe, then some good ones of the best-probed models."""
 
+    against: Literal["parameters", "latency"] | None = None
+    """A second objective that is weighed against the metric: the `parameters` of the model, or its `latency`, the time
+    in which it answers one text on this machine. The answer is then a Pareto front: the best score at every cost."""
+
+    within: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Hand over the cheapest model of the front that scores less than the best by no more than this; by default the
+    best score is handed over, whatever it costs."""
+
     probe: bool = True
     """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
 
@@ -279,6 +287,8 @@ class SearchSpec(_Section):
         found: dict[tuple[str, str], str] = {}
         if self.search.scheduler == "none":
             found |= {("search", key): "with `scheduler: none`" for key in ("eta", "first_rung")}
+        if self.search.against is None:
+            found["search", "within"] = "without `against`"
         for part in ("validation", "test"):
             if getattr(self.data, part):
                 found["data", f"{part}_size"] = f"where `{part}` is given"

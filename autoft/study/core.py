@@ -213,7 +213,13 @@ class Core:
         for report in reports:
             new = self._ledger.report(number, report)
             if new and self._halving.is_rung(report.samples):
-                goes_on = self._halving.record(number, report.samples, self._gain(report), spare=number in self._spare)
+                goes_on = self._halving.record(
+                    number,
+                    report.samples,
+                    self._gain(report),
+                    spare=number in self._spare,
+                    cost=self._ledger.cost(number),
+                )
         return goes_on
 
     def _let_go(self, number: int) -> None:
@@ -261,6 +267,7 @@ class Core:
                 seed=self._seed,
                 number=number,
                 attempt=attempt,
+                two=bool(self._ledger.costs),
             )
 
     def _readmit(self) -> None:
@@ -269,7 +276,9 @@ class Core:
             went_on = True
             for report in record.reports:
                 if self._halving.is_rung(report.samples):
-                    went_on = self._halving.record(record.number, report.samples, self._gain(report))
+                    went_on = self._halving.record(
+                        record.number, report.samples, self._gain(report), cost=self._ledger.cost(record.number)
+                    )
                     if report is not record.reports[-1] and not went_on:
                         self._halving.leave(record.number)
             if record.state is not TrialState.OPEN:

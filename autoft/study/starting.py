@@ -18,7 +18,9 @@ _UPPER = {"learning_rate": 3e-4, "batch_size": 16, "epochs": 3}
 _WHOLE = {"learning_rate": 1e-4, "batch_size": 16, "epochs": 3, "freeze_depth": 0}
 
 
-def starting_points(space: Space, order: Sequence[str], blocks: Mapping[str, int]) -> tuple[Mapping[str, Any], ...]:
+def starting_points(
+    space: Space, order: Sequence[str], blocks: Mapping[str, int], *, each: bool = False
+) -> tuple[Mapping[str, Any], ...]:
     """The points to try first.
 
     Args:
@@ -26,8 +28,10 @@ def starting_points(space: Space, order: Sequence[str], blocks: Mapping[str, int
             tried as it is.
         order: The models, the most promising first.
         blocks: Number of blocks of each model.
+        each: The most promising model is not all that counts, so every one is tried as a whole, too.
     """
     upper = [{**_UPPER, "model": model, "freeze_depth": round(blocks[model] * _FROZEN_SHARE)} for model in order]
     plain = {**PLAIN_RECIPE, "model": order[0]}
-    points = [space.nearest(point) for point in (*upper, {**_WHOLE, "model": order[0]})]
+    whole = [{**_WHOLE, "model": model} for model in (order if each else order[:1])]
+    points = [space.nearest(point) for point in (*upper, *whole)]
     return (*((plain,) if space.params(plain) is not None else ()), *points)
