@@ -63,8 +63,10 @@ def draw(
     entropy = (seed,) if sampler in ("qmc", "cmaes") else (seed, number, attempt)
     drawing = _sampler(sampler, entropy, space, number + attempt * _LEAP)
     known = history if sampler == "tpe" else ()
-    directions = [direction.value, *([Direction.MINIMIZE.value] if two else [])]
-    study = optuna.create_study(storage=_Remembering(known), directions=directions, sampler=drawing)
+    directions = [direction, Direction.MINIMIZE] if two else [direction]
+    study = optuna.create_study(
+        storage=_Remembering(known), directions=[one.value for one in directions], sampler=drawing
+    )
     if sampler == "gp":  # which wants them numbered from 0
         study.add_trials([_finished(trial) for trial in history])
     elif sampler == "cmaes":  # which has to have drawn them itself
@@ -146,10 +148,10 @@ def _of_two(
     Optuna has no intermediate values for these, so the best that a trial has shown so far is its value, wherever it was
     paused. One that was trained further has had more chances; among trials of one model it comes before them by itself.
     """
+    values = None
     if best is not None and state is not TrialState.FAIL:
-        state = TrialState.COMPLETE
-    # Models differ by factors: on a plain scale the largest one would make all others look alike.
-    values = [best, math.log(cost)] if state is TrialState.COMPLETE else None
+        # Models differ by factors: on a plain scale the largest one would make all others look alike.
+        state, values = TrialState.COMPLETE, [best, math.log(cost)]
     trial = optuna.trial.create_trial(state=state, params=params, distributions=distributions, values=values)
     trial.number = number - _EARLIER
     return trial
