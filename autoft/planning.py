@@ -103,8 +103,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         problems.append(f"models: {twice[0]} stands there twice")
     if spec.search.against and len(refs) == 1:
         problems.append(
-            f"search.against: {spec.search.against} differ from model to model, and there is one model only; "
-            f"name more models, or leave it out"
+            "search.against: it is the models that differ in it, and there is one model only; "
+            "name more models, or leave it out"
         )
     workers = _collect(problems, lambda: workers_here(spec.resources))
     models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]

@@ -89,7 +89,7 @@ def test_one_model_has_nothing_to_be_weighed_against(tiny_bert, tiny_data, tmp_p
     with pytest.raises(InputError) as caught:
         autoft.check(**given, models=[str(tiny_bert)], sampler="cmaes", runs=tmp_path / "runs")
     assert str(caught.value).splitlines() == [
-        "search.against: parameters differ from model to model, and there is one model only; "
+        "search.against: it is the models that differ in it, and there is one model only; "
         "name more models, or leave it out",
         "search.sampler: cmaes knows one objective, and `search.against` is a second one; "
         "take tpe, gp, random, qmc or grid, or leave `against` out",

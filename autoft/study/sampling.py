@@ -186,7 +186,12 @@ def _sampler(name: str, entropy: tuple[int, ...], space: Space, place: int) -> B
             case "qmc":
                 return _Sobol(space, place, seed=own, independent_sampler=chance)
             case "gp":
-                return GPSampler(seed=own, n_startup_trials=_STARTUP, independent_sampler=chance)
+                return GPSampler(
+                    seed=own,
+                    n_startup_trials=_STARTUP,
+                    independent_sampler=chance,
+                    warn_independent_sampling=False,
+                )
             case "cmaes":
                 return CmaEsSampler(
                     seed=own,
