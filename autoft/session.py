@@ -307,7 +307,8 @@ class Session:
             pairs=bool(plan.meta.get("text_pair")),
             notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self._notes),
         )
-        report |= pareto(ledger.search, plan.spec.search.against, ledger.records(), ledger.costs)
+        wanted = plan.spec.search
+        report |= pareto(ledger.search, wanted.against, ledger.records(), ledger.costs, wanted.within)
         write(report, self.folder)
         return report
 

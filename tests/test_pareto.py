@@ -250,6 +250,17 @@ def test_with_one_objective_no_report_speaks_of_a_front():
     assert screen(a_report()) == ""
 
 
+def test_it_is_said_why_the_best_score_is_not_handed_over():
+    report = a_report(**pareto(a_search(), "parameters", TRIALS, SIZES, 0.1))
+    assert "handed over" not in render(report) + screen(report)  # the winner is the best
+    report["winner"]["trial"] = 0
+    sentence = (
+        "Trial 0 is handed over rather than trial 1, which scores best: it costs less, and scores lower by no more"
+    )
+    assert f"{sentence} than 0.1, as `search.within` asks for." in render(report)
+    assert sentence in " ".join(screen(report).split())
+
+
 def test_a_latency_is_told_in_milliseconds_of_this_machine():
     report = a_report(**pareto(a_search(), "latency", TRIALS, {"asset:bert-tiny": 1.3, "asset:minilm-l6": 12.0}))
     assert "| trial | ms per text | validation macro_f1 | recipe |" in render(report)

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autoft.report.front import front_table
+from autoft.report.front import choice, front_table
 
 
 def front(report: Mapping[str, Any]) -> list[RenderableType]:
@@ -22,4 +22,5 @@ def front(report: Mapping[str, Any]) -> list[RenderableType]:
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*map(Text, row))
-    return [Text("the best at each cost:"), table, Text()]
+    said = choice(report)
+    return [Text("the best at each cost:"), table, Text(), *([Text(said), Text()] if said else [])]

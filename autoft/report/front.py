@@ -14,7 +14,11 @@ COSTS: Mapping[str, str] = {"parameters": "parameters", "latency": "ms per text"
 
 
 def pareto(
-    search: SearchRecord, against: str | None, trials: Sequence[TrialRecord], costs: Mapping[str, float]
+    search: SearchRecord,
+    against: str | None,
+    trials: Sequence[TrialRecord],
+    costs: Mapping[str, float],
+    within: float | None = None,
 ) -> dict[str, Any]:
     """The entry `pareto` of the report.
 
@@ -23,11 +27,12 @@ def pareto(
         against: Name of the second objective.
         trials: All trials.
         costs: What each model costs.
+        within: How much less than the best the trial that is handed over may score.
 
     Returns:
         Under `pareto`: `axes`, the names of the objectives; `points`, for each trial that may win its number, its
-        `value` on validation and its `cost`; and `front`, numbers of the trials that none is better than at no
-        higher cost, the cheapest first. Empty where there is one objective.
+        `value` on validation and its `cost`; `front`, numbers of the trials that none is better than at no
+        higher cost, the cheapest first; and `within`. Empty where there is one objective.
     """
     if not against or not costs:
         return {}
@@ -42,6 +47,7 @@ def pareto(
                 if best is not None
             ],
             "front": [trial.number for trial in front(trials, direction, costs)],
+            "within": within,
         }
     }
 
@@ -67,6 +73,18 @@ def front_table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["trial", COSTS.get(against, against), f"validation {metric}", "recipe"], rows
 
 
+def choice(report: Mapping[str, Any]) -> str:
+    """Why the trial with the best score isn't the one that is handed over, in a sentence; empty where it is."""
+    known, winner = report.get("pareto") or {}, report["winner"]["trial"]
+    best = known["front"][-1] if known.get("front") else winner
+    if winner == best or known.get("within") is None:
+        return ""
+    return (
+        f"Trial {winner} is handed over rather than trial {best}, which scores best: it costs less, and scores lower "
+        f"by no more than {known['within']:g}, as `search.within` asks for."
+    )
+
+
 def cost(value: float, against: str) -> str:
     """What a model costs, as people write it: `22.7 M`, `3.1`."""
     if against != "parameters":
@@ -85,4 +103,5 @@ def section(report: Mapping[str, Any]) -> str:
         f"## The front\n\n{table}\n\nThe best score at each cost: all other trials were no better than one of these, "
         "and cost no less. The cost is that of the model, measured before it was trained"
         + (", on this machine, with one text at a time." if report["pareto"]["axes"][1] == "latency" else ".")
+        + f" {choice(report)}".rstrip()
     )
