@@ -143,7 +143,11 @@ GOOD = {"task": "text-classification", "data": "reviews.csv"}
     ("search", "line"),
     [
         ({"against": "size"}, "search.against: found 'size'; input should be 'parameters' or 'latency'"),
-        ({"within": 0.01}, "search.within: has no effect without `against`; leave it out"),
+        (
+            {"against": "size", "within": 0.01},
+            "search.against: found 'size'; input should be 'parameters' or 'latency'",
+        ),
+        ({"within": 0.01}, "search: `within` goes with `against`; name a second objective, or leave it out"),
         (
             {"against": "latency", "within": -1},
             "search.within: found -1; input should be greater than or equal to 0",

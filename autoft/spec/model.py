@@ -155,6 +155,12 @@ class SearchSection(_Section):
     """Hand over the cheapest model of the front that scores less than the best by no more than this; by default the
     best score is handed over, whatever it costs."""
 
+    @model_validator(mode="after")
+    def _within_what_front(self) -> Self:
+        if self.within is not None and self.against is None:
+            raise ValueError("`within` goes with `against`; name a second objective, or leave it out")
+        return self
+
     probe: bool = True
     """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
 
@@ -287,8 +293,6 @@ class SearchSpec(_Section):
         found: dict[tuple[str, str], str] = {}
         if self.search.scheduler == "none":
             found |= {("search", key): "with `scheduler: none`" for key in ("eta", "first_rung")}
-        if self.search.against is None:
-            found["search", "within"] = "without `against`"
         for part in ("validation", "test"):
             if getattr(self.data, part):
                 found["data", f"{part}_size"] = f"where `{part}` is given"
