@@ -1,43 +1,16 @@
-"""Two objectives, the score and what a model costs: who is better in one and no worse in the other.
+"""Two objectives, the score and what a model costs: the trials of the front, and the one to hand over.
 
-Pure, and shared by those who decide on trials and those who report on them.
+Pure, and shared by those who run a search and those who report on it.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from autoft.records import Direction, TrialRecord, ranked
 
 _ROUNDING = 1e-9  # 0.91 - 0.9 is a little more than 0.01
-
-
-def ranks(points: Sequence[tuple[tuple[float, ...], float]]) -> list[int]:
-    """The non-domination rank of each point: 0 on the front, 1 on the front of the rest, and so on.
-
-    A point dominates another one when it is no worse in both objectives and better in one (Deb et al., "NSGA-II",
-    2002). With two objectives one pass in the order of the second is enough, so it takes n log n steps.
-
-    Args:
-        points: Two objectives of each of n points, both the better the smaller; the first is compared as a tuple.
-
-    Returns:
-        n ranks. Points that are equal in both have the same one.
-    """
-    found = [0] * len(points)
-    least: list[tuple[float, ...]] = []  # the best of each front so far in the first objective; never falling
-    before: int | None = None
-    for i in sorted(range(len(points)), key=lambda i: (points[i][1], points[i][0])):
-        if before is not None and points[before] == points[i]:
-            found[i] = found[before]
-        else:
-            # All fronts whose best is no worse hold one that dominates this point: it is no dearer.
-            rank = found[i] = bisect_right(least, points[i][0])
-            least[rank : rank + 1] = [points[i][0]]
-        before = i
-    return found
 
 
 def front(trials: Iterable[TrialRecord], direction: Direction, costs: Mapping[str, float]) -> list[TrialRecord]:

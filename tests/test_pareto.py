@@ -11,7 +11,7 @@ from tracking_samples import BLOCKS, a_search, a_trial
 
 from autoft.cli.front import front as on_screen
 from autoft.errors import SpecError
-from autoft.pareto import front, preferred, ranks
+from autoft.pareto import front, preferred
 from autoft.records import Direction, TrialState
 from autoft.report import build, render, write
 from autoft.report.front import cost, pareto
@@ -24,7 +24,6 @@ from autoft.study.starting import starting_points
 
 GAINS = st.integers(-3, 3).map(float)  # few, so that many are equal
 COSTS = st.sampled_from([1.0, 2.0, 5.0])
-POINTS = st.lists(st.tuples(st.tuples(GAINS), COSTS), max_size=24)
 SEEN = st.lists(st.tuples(GAINS, COSTS), min_size=1, max_size=30)
 
 
@@ -40,11 +39,6 @@ def peeled(points):
         found |= dict.fromkeys(first, rank)
         left, rank = left - first, rank + 1
     return [found[i] for i in range(len(points))]
-
-
-@given(POINTS)
-def test_ranks_are_those_of_fronts_taken_away_one_by_one(points):
-    assert ranks(points) == peeled(points)
 
 
 @given(SEEN)

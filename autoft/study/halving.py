@@ -101,17 +101,20 @@ class Halving:
             Their numbers.
         """
         rung = self._levels[self._index[samples]]
-        waiting = sorted(
-            (rung.ranking.place(key, cost), key, cost)
+        waiting = [
+            (key, cost)
             for cost, keys in rung.waiting.items()
             for key in keys
             if self._waits_at.get(int(key[-1])) is rung
-        )
-        lost = [int(key[-1]) for _, key, _ in waiting[self.places :]]
+        ]
+        if len(waiting) <= self.places:
+            return []
+        waiting.sort(key=lambda entry: rung.ranking.place(*entry))
+        lost = [int(key[-1]) for key, _ in waiting[self.places :]]
         for trial in lost:
             self.leave(trial)
         rung.waiting = {}
-        for _, key, cost in waiting[: self.places]:  # sorted, hence heaps
+        for key, cost in waiting[: self.places]:  # sorted, hence heaps
             rung.waiting.setdefault(cost, []).append(key)
         return lost
 
