@@ -30,7 +30,7 @@ _OPTIONS = {
     **dict.fromkeys(("name", "task", "metric", "models"), ()),
     **dict.fromkeys(("text", "text_pair", "label", "separator", "split", "limit", "clean", "encoding"), ("data",)),
     **dict.fromkeys(("config", "train", "validation", "test", "validation_size", "test_size"), ("data",)),
-    **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
+    **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed", "against", "within"), ("search",)),
     **dict.fromkeys(("finalists", "repeats"), ("finals",)),
     **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
     "experiment": ("tracking",),

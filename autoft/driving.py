@@ -12,6 +12,7 @@ from typing import Protocol
 from autoft.finals import FOLDER as FINALS
 from autoft.finals import Repeats, known_records, open_ledger, plain_recipe
 from autoft.folder import CACHE, DATA
+from autoft.pareto import preferred
 from autoft.planning import Plan
 from autoft.records import TrialRecord, TrialState
 from autoft.stopping import Stop
@@ -24,6 +25,7 @@ from autoft.study.policies import policy
 from autoft.study.starting import anchor, starting_points
 from autoft.study.trainable import checkpoints
 from autoft.training.checkpoint import load_latest
+from autoft.training.cost import model_costs
 from autoft.training.job import Job
 from autoft.training.probe import Probed, Question, probe_models
 
@@ -92,6 +94,10 @@ class Training:
 
     def run(self, stop: Stop) -> None:
         """Trains: first the trials of the search, then those of the finals, with the same workers."""
+        if against := self._plan.spec.search.against:
+            self._tell(f"measuring the {against} of the models")
+            rows, known = self._plan.splits.train, self._ledger.costs
+            self._ledger.costs = model_costs(against, self._question(), self._plan.models, rows, known)
         core = self._core(self._plan.workers)
         late = self._clock.budget is not None and self._clock.left < MINIMUM_RESERVE
         if late and any(t.reports for t in self._ledger.records()):
@@ -130,12 +136,13 @@ class Training:
         """What the finals have to train, as the search stands."""
         plan = self._plan
         best = self._ledger.probes[0].model if self._ledger.probes else plan.models[0].ref
+        within = plan.spec.search.within
         return Repeats.of(
-            self._ledger.records(),
-            self._ledger.search.direction,
+            preferred(self._ledger.records(), self._ledger.search.direction, self._ledger.costs, within),
             plan.spec.finals,
             plain=plain_recipe(best, plan.space.max_length, plan.spec.search.seed),
             able=self.handed_in,
+            open_to_all=within is None,  # the cheap one was asked for: what scores a little more mustn't take its place
         )
 
     def _to_repeat(self) -> bool:
@@ -202,14 +209,22 @@ class Training:
             seed=search.seed,
             workers=workers,
             trials=search.trials,
-            start=starting_points(space, order or space.models, blocks) if plan.start is None else plan.start,
+            start=starting_points(space, order or space.models, blocks, each=bool(self._ledger.costs))
+            if plan.start is None
+            else plan.start,
             anchor=anchor(space, order or space.models, blocks) if plan.start is None else None,
         )
 
     def probe(self, stop: Stop) -> list[Probed]:
         """What each pretrained model knows of the task, the best first."""
+        splits, costs = self._plan.splits, self._ledger.costs
+        return probe_models(
+            self._question(), self._plan.models, splits.train, splits.validation, lambda: stop.requested, costs=costs
+        )
+
+    def _question(self) -> Question:
         plan = self._plan
-        question = Question(
+        return Question(
             task=plan.task,
             meta=plan.meta,
             metric=plan.metric,
@@ -217,8 +232,6 @@ class Training:
             seed=plan.spec.search.seed,
             threads=plan.spec.resources.cpus_per_trial,
         )
-        splits = plan.splits
-        return probe_models(question, plan.models, splits.train, splits.validation, lambda: stop.requested)
 
     def _reserve(self) -> float:
         """Seconds to keep for the end: loading, scoring the entrants, the report and MLflow.

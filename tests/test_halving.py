@@ -131,3 +131,62 @@ def test_in_the_end_the_best_share_of_every_rung_has_gone_on(eta):
         gone_on.add(trial)
     best = sorted(gains, key=gains.__getitem__, reverse=True)[: -(-100 // eta)]
     assert gone_on.issuperset(best)
+
+
+SMALL, LARGE = 4e6, 2e7
+
+
+def two_models(halving, samples, gains):
+    """Three trials of each model by turns, the small ones worse; the numbers of those that go on at once."""
+    trials = [
+        (cost, gain) for pair in zip(*gains, strict=True) for cost, gain in zip((SMALL, LARGE), pair, strict=True)
+    ]
+    return [n for n, (cost, gain) in enumerate(trials) if halving.record(n, samples, (gain,), cost=cost)]
+
+
+def promoted(halving, **options):
+    found = []
+    while (trial := halving.promotable(**options)) is not None:
+        halving.leave(trial)
+        found.append(trial)
+    return found
+
+
+def test_with_two_objectives_the_best_of_each_model_goes_on():
+    halving = Halving([10, 30], eta=3)
+    gone_on = two_models(halving, 10, [(0.3, 0.2, 0.1), (0.9, 0.8, 0.7)])
+    assert sorted(gone_on + promoted(halving)) == [0, 1]
+
+
+def test_among_trials_of_a_rank_the_better_score_goes_first():
+    halving = Halving([10, 30], eta=6)
+    gone_on = two_models(halving, 10, [(0.3, 0.2, 0.1), (0.9, 0.8, 0.7)])
+    assert gone_on + promoted(halving) == [1]
+
+
+def test_at_the_last_call_all_of_the_front_go_on():
+    halving = Halving([10, 30], eta=6)
+    gone_on = two_models(halving, 10, [(0.3, 0.2, 0.1), (0.9, 0.8, 0.7)])
+    assert sorted(gone_on + promoted(halving, last_call=True)) == [0, 1]
+
+
+def test_a_larger_model_that_is_no_better_is_behind():
+    halving = Halving([10, 30], eta=3)
+    gone_on = two_models(halving, 10, [(0.9, 0.8, 0.7), (0.7, 0.3, 0.2)])
+    assert sorted(gone_on + promoted(halving)) == [0, 2]
+
+
+def test_a_trial_leads_that_none_of_its_cost_or_less_is_better_than():
+    halving = Halving([10], eta=3)
+    halving.record(0, 10, (0.5,), cost=SMALL)
+    halving.record(1, 10, (0.6,), cost=LARGE)
+    assert halving.leads(0) and halving.leads(1)
+    halving.record(2, 10, (0.6,), cost=SMALL)
+    assert halving.leads(2) and not halving.leads(0) and not halving.leads(1)
+
+
+def test_places_go_to_the_best_of_each_model():
+    halving = Halving([10], eta=10, places=2)
+    two_models(halving, 10, [(0.3, 0.2, 0.1), (0.9, 0.8, 0.7)])
+    assert sorted(halving.crowded_out(10)) == [2, 3, 4, 5]
+    assert halving.runner_up() == 1

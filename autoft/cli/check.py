@@ -123,7 +123,12 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     rungs = f"rungs at {', '.join(f'{rung:,}' for rung in plan.rungs)} samples" if plan.rungs else "no rungs"
     found = [
         ("search", spec.name),
-        ("task", spec.task + (f", {spec.metric}" if spec.metric else "")),
+        (
+            "task",
+            spec.task
+            + (f", {spec.metric}" if spec.metric else "")
+            + (f" against {search.against}" if search.against else ""),
+        ),
         ("data", f"{', '.join(f'{count:,} {part}' for part, count in plan.rows.items())} rows"),
     ]
     if plan.labels:

@@ -15,6 +15,7 @@ from autoft.finals.repeats import Repeats
 from autoft.planning import Plan
 from autoft.records import TrialRecord
 from autoft.report import build, compare, selection
+from autoft.report.front import pareto
 from autoft.study.ledger import Ledger
 from autoft.training.job import Job
 from autoft.training.predict import Predictor
@@ -60,7 +61,7 @@ class Closing:
         plan, search = self.plan, self.ledger.search
         judge = Judge(self.folder, self.job, plan.splits)
         judged = judge.validate(entrants(self.folder, self.repeats, self.trained, search.direction))
-        if plan.spec.finals.soup and (soup := judge.soup([one.entrant for one in judged], go_on)):
+        if self.repeats.soup and (soup := judge.soup([one.entrant for one in judged], go_on)):
             judged.append(soup)
         ordered, choice = chosen_first(judged, search.direction)
         winner = ordered[0]
@@ -119,6 +120,8 @@ class Closing:
             notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self.notes),
         )
         report["winner"] |= winner_entry(winner)
+        wanted = plan.spec.search
+        report |= pareto(search, wanted.against, ledger.records(), ledger.costs, wanted.within)
         return report | outcome(judged, objective, choice, baselines=others, earlier=earlier, trained=len(self.trained))
 
     def _baselines(self, examples: Sequence[Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Entrant:
     Attributes:
         name: `trial-7`, `plain`, or `soup`.
         kind: What it is.
-        trial: Number of the trial of the search; None for the plain recipe.
+        trial: Number of the trial of the search; None where the search had none, and it can't win.
         attempts: Its trainings, that of the search first.
         ingredients: Names of the trainings that a soup is the mean of.
     """
@@ -93,7 +93,7 @@ def entrants(
     if repeats.plain in known:
         attempts = _trained(folder, Kind.PLAIN, [known[repeats.plain]], direction)
         if attempts:
-            found.append(Entrant(Kind.PLAIN, Kind.PLAIN, None, tuple(attempts)))
+            found.append(Entrant(Kind.PLAIN, Kind.PLAIN, repeats.plain_trial, tuple(attempts)))
     return tuple(found)
 
 

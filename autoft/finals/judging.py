@@ -16,11 +16,9 @@ from autoft.tasks import Splits
 from autoft.training import export
 from autoft.training.job import Job
 from autoft.training.predict import Predictor
-from autoft.training.soup import Gain, greedy
+from autoft.training.soup import Gain, Weights, greedy
 
 if TYPE_CHECKING:
-    import torch
-
     from autoft.tasks.base import Example, Scores
 
 
@@ -39,7 +37,7 @@ class Judged:
 
     entrant: Entrant
     attempt: Attempt
-    load: Callable[[], Mapping[str, torch.Tensor]]
+    load: Callable[[], Weights]
     validation: Scores
     validation_metrics: Mapping[str, float]
     test: Any = None  # Scores
@@ -76,7 +74,7 @@ class Judge:
             own = replace(entrant, attempts=whole)
             attempt = own.chosen(self._job.direction)
 
-            def load(attempt: Attempt = attempt) -> dict[str, torch.Tensor]:
+            def load(attempt: Attempt = attempt) -> Weights:
                 return export.best_weights(attempt.checkpoints)
 
             found.append(self._judged(own, attempt, load))
@@ -101,7 +99,7 @@ class Judge:
         predictor = Predictor.assembled(self._job, first.config, {})
         pretrained = predictor.weights()
 
-        def judge(weights: Mapping[str, torch.Tensor]) -> Gain:
+        def judge(weights: Weights) -> Gain:
             predictor.load_weights(weights)
             scores, examples = predictor.evaluated(self._splits.validation)
             return self._gain(self._measure(scores, examples))
@@ -160,7 +158,7 @@ class Judge:
     def _predictor(self, one: Judged) -> Predictor:
         return Predictor.assembled(self._job, one.attempt.config, one.load())
 
-    def _judged(self, entrant: Entrant, attempt: Attempt, load: Callable[[], Mapping[str, torch.Tensor]]) -> Judged:
+    def _judged(self, entrant: Entrant, attempt: Attempt, load: Callable[[], Weights]) -> Judged:
         predictor = Predictor.assembled(self._job, attempt.config, load())
         scores, examples = predictor.evaluated(self._splits.validation)
         predictions.keep(self._folder, "validation", entrant.name, scores, examples)
@@ -188,7 +186,7 @@ def _mixable(config: TrialConfig, other: TrialConfig) -> bool:
     return config.adapter == "none" and all(getattr(config, way) == getattr(other, way) for way in ways)
 
 
-def _digest(weights: Mapping[str, torch.Tensor]) -> str:
+def _digest(weights: Weights) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autoft.records import Direction, SearchRecord, TrialConfig, TrialRecord, TrialState, ranked
+from autoft.records import SearchRecord, TrialConfig, TrialRecord, TrialState
 from autoft.space import PLAIN_RECIPE
 from autoft.spec import Finals
 from autoft.study.ledger import Ledger
@@ -24,38 +25,41 @@ class Repeats:
     Attributes:
         finalists: Trials of the search, the best on validation first.
         plain: The plain recipe; None where it isn't wanted.
+        plain_trial: Number of the trial of the search that began with it; None where it can't win: the user's space
+            is without it.
+        soup: An average of their weights competes, too.
         configs: What is trained, in the order of its importance: time may end before the list does.
     """
 
     finalists: tuple[TrialRecord, ...]
     plain: TrialConfig | None
+    plain_trial: int | None
+    soup: bool
     configs: tuple[TrialConfig, ...]
 
     @classmethod
     def of(
         cls,
         trials: Iterable[TrialRecord],
-        direction: Direction,
         wanted: Finals,
         *,
         plain: TrialConfig,
         able: Callable[[TrialRecord], bool] = lambda _: True,
+        open_to_all: bool = True,
     ) -> Repeats:
         """What is to be trained after a search.
 
         Args:
-            trials: Of the search.
-            direction: Of the objective.
+            trials: Of the search, the one that should win first.
             wanted: How many finalists and repeats.
             plain: The plain recipe.
             able: Whether a trial's weights are there.
+            open_to_all: The plain recipe and a soup may win, too; else the first finalist wins.
         """
-        finalists: list[TrialRecord] = []
-        for trial in ranked(trials, direction):
-            if len(finalists) == wanted.finalists:
-                break
-            if able(trial):
-                finalists.append(trial)
+        trials = tuple(trials)
+        most = wanted.finalists if open_to_all else 1
+        finalists = list(islice(filter(able, trials), most))
+        tried = next((trial.number for trial in trials if trial.config == plain), None)
         rounds = [
             [replace(trial.config, seed=trial.config.seed + i) for trial in finalists]
             for i in range(1, wanted.repeats + 1)
@@ -63,7 +67,13 @@ class Repeats:
         rival = plain if wanted.plain and not any(_whole(trial, plain) for trial in finalists) else None
         middle = [rival] if rival is not None else []
         configs = [config for turn in (*rounds[:1], middle, *rounds[1:]) for config in turn]
-        return cls(tuple(finalists), plain if wanted.plain else None, tuple(dict.fromkeys(configs)))
+        return cls(
+            finalists=tuple(finalists),
+            plain=plain if wanted.plain else None,
+            plain_trial=tried if open_to_all else None,
+            soup=wanted.soup and open_to_all,
+            configs=tuple(dict.fromkeys(configs)),
+        )
 
     def seconds(self, trials: Sequence[TrialRecord], rows: int, workers: int) -> float:
         """Wall clock that the finals would take, as far as the search has shown what training costs.

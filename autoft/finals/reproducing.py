@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from autoft.records import TrialConfig
 from autoft.tasks import Splits
 from autoft.training.job import Job
 from autoft.training.predict import Predictor
-
-if TYPE_CHECKING:
-    import torch
+from autoft.training.soup import Weights, mean
 
 # Two processors round differently; below this nobody's verdict changes.
 SAME = 1e-6
@@ -75,8 +73,6 @@ def reproduce(
     Raises:
         SearchError: The record doesn't say what was trained, or it can't be trained again.
     """
-    import torch
-
     winner = report["winner"]
     entrant = next((one for one in report.get("entrants") or () if one["name"] == winner.get("entrant")), None)
     if entrant is None:
@@ -90,10 +86,7 @@ def reproduce(
     config, _ = _recipe(names[0], report)
     predictor = Predictor.assembled(job, config, weights[0])
     if entrant["kind"] == Kind.SOUP:
-        pretrained = Predictor.assembled(job, config, {}).weights()
-        whole = [{**pretrained, **own} for own in weights]
-        floats = [name for name, tensor in pretrained.items() if tensor.is_floating_point()]
-        predictor.load_weights({name: torch.stack([own[name] for own in whole]).mean(0) for name in floats})
+        predictor.load_weights(mean(Predictor.assembled(job, config, {}).weights(), weights))
     scores, examples = predictor.evaluated(splits.validation)
     found = job.task.measure(scores, examples, job.meta)[job.metric]
     return Reproduction(
@@ -111,7 +104,7 @@ def _recipe(name: str, report: Mapping[str, Any]) -> tuple[TrialConfig, int]:
     raise SearchError(f"the record of {name} is gone; it can't be trained again")
 
 
-def _train(job: Job, config: TrialConfig, samples: int) -> dict[str, torch.Tensor]:
+def _train(job: Job, config: TrialConfig, samples: int) -> Weights:
     from autoft.training.finetune import FineTune
 
     trial = FineTune(job, config)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoft.records import Direction
+from autoft.report.front import section as front
 from autoft.report.labels import baseline_name, between, recipe, score
 from autoft.report.markup import code, table
 from autoft.words import compact, format_duration, frozen, short_name
@@ -19,8 +20,8 @@ def render(report: Mapping[str, Any]) -> str:
     Args:
         report: As `autoft.report.build` makes it.
     """
-    parts = (_verdict(report), _use(report), _leaderboard(report), _search(report), _data(report))
-    return "\n\n".join(parts) + "\n"
+    parts = (_verdict(report), _use(report), front(report), _leaderboard(report), _search(report), _data(report))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def verdict(report: Mapping[str, Any]) -> list[str]:

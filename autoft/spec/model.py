@@ -147,6 +147,20 @@ class SearchSection(_Section):
     start: tuple[dict[str, Any], ...] | None = None
     """Configurations to try first; by default the plain recipe, then some good ones of the best-probed models."""
 
+    against: Literal["parameters", "latency"] | None = None
+    """A second objective that is weighed against the metric: the `parameters` of the model, or its `latency`, the time
+    in which it answers one text on this machine. The answer is then a Pareto front: the best score at every cost."""
+
+    within: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Hand over the cheapest model of the front that scores less than the best by no more than this; by default the
+    best score is handed over, whatever it costs."""
+
+    @model_validator(mode="after")
+    def _within_what_front(self) -> Self:
+        if self.within is not None and self.against is None:
+            raise ValueError("`within` goes with `against`; name a second objective, or leave it out")
+        return self
+
     probe: bool = True
     """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
 

@@ -222,7 +222,8 @@ class Core:
 
     def _rank(self, number: int, report: Report, *, spare: bool = False) -> bool:
         """Whether the trial may go on after a report at a rung."""
-        goes_on = self._halving.record(number, report.samples, self._gain(report), spare=spare)
+        gain, cost = self._gain(report), self._ledger.cost(number)
+        goes_on = self._halving.record(number, report.samples, gain, spare=spare, cost=cost)
         if not goes_on and self._ledger[number].config == self._anchor:
             self._halving.leave(number)
             return True
@@ -273,6 +274,7 @@ class Core:
                 seed=self._seed,
                 number=number,
                 attempt=attempt,
+                two=bool(self._ledger.costs),
             )
 
     def _readmit(self) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from autoft.pareto import front
 from autoft.records import TrialState, ranked
 from autoft.spec import Resources
 from autoft.stopping import Stop
@@ -24,7 +25,7 @@ from autoft.training.job import Job
 OUT_OF_TIME = "out of time"
 # After this share of the time no new trial starts; the rest belongs to those that lead.
 DRAIN_AT = 0.75
-# Ended trials whose weights stay on disk; the winner is one of them.
+# Ended trials whose weights stay on disk; the winner is one of them, or stands on the front.
 KEEP_WEIGHTS = 3
 
 
@@ -146,7 +147,8 @@ class _Keeper:
         if len(ended) == self._ended:
             return
         self._ended = len(ended)
-        keep = {record.number for record in ranked(ended, direction)[: self._keep]}
+        leading = [*ranked(ended, direction)[: self._keep], *front(ended, direction, self._ledger.costs)]
+        keep = {record.number for record in leading}
         for number in keep - self._slim:
             keep_best(checkpoints(self._folder, number))
             self._slim.add(number)

@@ -20,7 +20,9 @@ _ANCHOR = {"learning_rate": 1e-4, "batch_size": 16, "epochs": 3}
 _ANCHOR_SHARE = 1 / 3
 
 
-def starting_points(space: Space, order: Sequence[str], blocks: Mapping[str, int]) -> tuple[Mapping[str, Any], ...]:
+def starting_points(
+    space: Space, order: Sequence[str], blocks: Mapping[str, int], *, each: bool = False
+) -> tuple[Mapping[str, Any], ...]:
     """The points to try first.
 
     Args:
@@ -28,10 +30,12 @@ def starting_points(space: Space, order: Sequence[str], blocks: Mapping[str, int
             tried as it is.
         order: The models, the most promising first.
         blocks: Number of blocks of each model.
+        each: The most promising model is not all that counts, so each gets both points.
     """
     plain = {**PLAIN_RECIPE, "model": order[0]}
     upper = [{**_UPPER, "model": model, "freeze_depth": round(blocks[model] * _UPPER_SHARE)} for model in order]
-    points = (anchor(space, order, blocks), *(space.nearest(point) for point in upper))
+    further = [anchor(space, (model,), blocks) for model in (order[1:] if each else ())]
+    points = (anchor(space, order, blocks), *(space.nearest(point) for point in upper), *further)
     return (*((plain,) if space.params(plain) is not None else ()), *points)
 
 

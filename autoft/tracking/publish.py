@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord
 from autoft.tracking import description, projection, replaced, saving
+from autoft.tracking.front import show_front
 from autoft.tracking.runs import Runs
 from autoft.tracking.target import Target
 
@@ -71,6 +72,7 @@ def publish(
     if record is not None:
         runs.mark_winner(record.number)
         runs.set_parent({"autoft.winner": str(number)}, _scores(report, record, search))
+    show_front(runs, records, report)
     registered = None
     if model_dir is not None:
         check()

@@ -180,7 +180,7 @@ def _chosen(rows: pd.DataFrame, reader: Reader, question: Question, info: ModelI
     order = generator.permutation(len(rows))
     most = MOST
     if not torch.cuda.is_available():
-        tokens = np.mean(reader.encoded(rows.iloc[order[:200]]).lengths)
+        tokens = float(np.mean(reader.encoded(rows.iloc[order[:200]]).lengths))
         most = int(min(MOST, max(LEAST, _WORK / (2 * info.size / 4 * tokens))))  # four bytes to a weight
     return np.sort(order[:most])
 

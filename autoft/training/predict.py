@@ -110,7 +110,7 @@ class Predictor:
         """Copies of all its weights, by name."""
         from autoft.training import weights
 
-        return weights.everything(self._model)
+        return weights.everything(self.model)
 
     def load_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Goes on with these weights; those that are not among them stay.
@@ -120,7 +120,7 @@ class Predictor:
         """
         from autoft.training import weights
 
-        weights.load(self._model, tensors)
+        weights.load(self.model, tensors)
 
     @property
     def inputs(self) -> tuple[Column, ...]:

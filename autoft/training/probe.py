@@ -98,11 +98,14 @@ def probe_models(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    costs: Mapping[str, float] | None = None,
 ) -> list[Probed]:
     """Probes each model on the same sample, and marks those that are clearly dominated by the best.
 
     A model is dominated when its error is at least `DOMINATED` times the best one's, in at least `SURE` of
-    `RESAMPLES` paired bootstrap resamples of the held-out rows.
+    `RESAMPLES` paired bootstrap resamples of the held-out rows. Where the cost is a second objective, the best one
+    is that of those that cost no more: a smaller model may be worse.
 
     Args:
         question: What they are probed for.
@@ -110,6 +113,7 @@ def probe_models(
         train: Training rows, of which a sample is read.
         validation: Validation rows, of which a sample is held out to measure on.
         stopped: Asked between two batches; once it is true nothing more is computed.
+        costs: What each model costs, by its reference, where that counts.
 
     Returns:
         The best model first; empty where it was stopped, or where no linear model can learn the task's labels.
@@ -128,9 +132,16 @@ def probe_models(
     gain = question.direction.gain
     found.sort(key=lambda one: -gain(one.probe.value))  # stable: the user's order between equals
     examples = first_of_each_row(found[0]._reader.encoded(held_out).examples)
-    for one in found[1:]:
-        one.probe = replace(one.probe, dropped=_dominated(question, found[0], one, examples))
+    for i, one in enumerate(found):
+        if rival := _rival(one, found[:i], costs or {}):
+            one.probe = replace(one.probe, dropped=_dominated(question, rival, one, examples))
     return found
+
+
+def _rival(one: Probed, better: Sequence[Probed], costs: Mapping[str, float]) -> Probed | None:
+    """The best of the better models that cost no more."""
+    cost = costs.get(one.probe.model, 0.0)
+    return next((other for other in better if costs.get(other.probe.model, 0.0) <= cost), None)
 
 
 def _probe(

@@ -61,14 +61,20 @@ def greedy(
             break
         other = _whole(pretrained, load())
         tried = {name: tensor + other[name] for name, tensor in total.items()}
-        mean = {name: tensor / (len(kept) + 1) for name, tensor in tried.items()}
-        found = judge(mean)
+        mixed = {name: tensor / (len(kept) + 1) for name, tensor in tried.items()}
+        found = judge(mixed)
         better = found >= gain
         if better or (len(kept) == 1 and (best is None or found > best.gain)):
-            best = Soup((*kept, i), mean, found)
+            best = Soup((*kept, i), mixed, found)
         if better:
             kept, total, gain = [*kept, i], tried, found
     return best
+
+
+def mean(pretrained: Weights, trained: Sequence[Weights]) -> dict[str, torch.Tensor]:
+    """The mean of the weights of several trainings; those that one doesn't hold stayed as they were pretrained."""
+    whole = [_whole(pretrained, own) for own in trained]
+    return {name: sum((own[name] for own in whole[1:]), whole[0][name]) / len(whole) for name in whole[0]}
 
 
 def _whole(pretrained: Weights, trained: Weights) -> dict[str, torch.Tensor]:
