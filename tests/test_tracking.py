@@ -20,7 +20,7 @@ from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, t
 from autoft import tracking
 from autoft.errors import Interrupted, SpecError, TrackingError
 from autoft.records import SearchRecord, TrialRecord, TrialState
-from autoft.tracking import Mirror, Target, description, projection
+from autoft.tracking import Mirror, Target, description, projection, tables, verdict
 from autoft.tracking import mirror as mirror_module
 from autoft.tracking.target import connect
 
@@ -54,11 +54,11 @@ class Store:
         )
 
     def parent(self, search_id: str = "5f0c"):
-        (parent,) = [run for run in self.runs(search_id) if projection.TRIAL not in run.data.tags]
+        (parent,) = [run for run in self.runs(search_id) if run.data.tags["autoft.kind"] == "search"]
         return parent
 
     def children(self, search_id: str = "5f0c"):
-        found = [run for run in self.runs(search_id) if projection.TRIAL in run.data.tags]
+        found = [run for run in self.runs(search_id) if run.data.tags["autoft.kind"] == "trial"]
         by_trial = {int(run.data.tags[projection.TRIAL]): run for run in found}
         assert len(by_trial) == len(found), "a trial has two runs"
         return by_trial
@@ -161,7 +161,10 @@ def test_the_parent_says_what_the_search_is(store) -> None:
         "autoft.metric": "macro_f1",
         "autoft.direction": "maximize",
         "autoft.fingerprint": "0d8e12",
-        "autoft.rows": "2400",
+        "autoft.kind": "search",
+        "autoft.search": "reviews",
+        "autoft.data": "data/reviews.csv",
+        "autoft.rows": '{"train": 1800, "validation": 300, "test": 300}',
     }
     assert expected.items() <= parent.data.tags.items()
     note = parent.data.tags["mlflow.note.content"]
@@ -247,7 +250,8 @@ class CutAt:
 
     WRITES = frozenset(
         {
-            *("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact"),
+            *("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_inputs"),
+            *("log_artifact", "log_artifacts", "set_model_version_tag", "update_model_version"),
             *("create_logged_model", "log_model_artifacts", "log_outputs", "finalize_logged_model"),
             *("create_registered_model", "create_model_version", "set_logged_model_tags"),
             *("set_registered_model_alias", "delete_run", "delete_model_version", "delete_logged_model"),
@@ -822,7 +826,7 @@ def test_the_description_of_a_running_search() -> None:
         for line in text.splitlines()
         if line.startswith("|")
     ]
-    assert rows[0] == list(description._HEAD)
+    assert rows[0] == list(tables.LEADERBOARD)
     assert [row[1] for row in rows[2:]] == ["[#0](#/somewhere)", "#3", "#1", "#2"]
     assert rows[3] == ["2", "#3", "bert-tiny", "2e-5", "16", "3", "all", "0.45", "open", "320", "19 s"]
     assert rows[5][0] == "-" and rows[5][7] == "-"
@@ -835,16 +839,16 @@ def test_smaller_is_better_where_the_metric_says_so() -> None:
     assert "trial #1:" in description.describe(search, trials, {}, {})
     report = a_report(search)
     report["baselines"] = {"tfidf": {"test": 0.7}}
-    assert "not better than tfidf" in description.final_verdict(search, report)
+    assert "not better than tfidf" in verdict.final_verdict(search, report)
 
 
 def test_the_verdict_is_honest_about_baselines() -> None:
     search, report = a_search(), a_report(a_search())
-    assert "chance" not in description.final_verdict(search, report)
+    assert "chance" not in verdict.final_verdict(search, report)
     report["baselines"]["tfidf"]["test"] = 0.71
-    assert "The interval reaches tfidf, so the lead may be chance." in description.final_verdict(search, report)
+    assert "The interval reaches tfidf, so the lead may be chance." in verdict.final_verdict(search, report)
     report["baselines"]["tfidf"]["test"] = 0.74
-    assert "**The winner is not better than tfidf.**" in description.final_verdict(search, report)
+    assert "**The winner is not better than tfidf.**" in verdict.final_verdict(search, report)
 
 
 def test_a_huge_search_still_fits_into_a_tag_and_ends_with_whole_rows() -> None:

@@ -12,7 +12,7 @@ START = 1_790_000_000.0
 BLOCKS = {"asset:minilm-l6": 6, "asset:bert-tiny": 2}
 
 
-def a_search(identity: str = "5f0c", name: str = "reviews", metric: str = "macro_f1") -> SearchRecord:
+def a_search(identity: str = "5f0c", name: str = "reviews", metric: str = "macro_f1", **tags: str) -> SearchRecord:
     direction = Direction.MINIMIZE if metric == "loss" else Direction.MAXIMIZE
     return SearchRecord(
         identity,
@@ -21,7 +21,13 @@ def a_search(identity: str = "5f0c", name: str = "reviews", metric: str = "macro
         metric,
         direction,
         START,
-        {"fingerprint": "0d8e12", "autoft.rows": "2400"},
+        {
+            "fingerprint": "0d8e12",
+            "test_fingerprint": "7e57",
+            "data": "data/reviews.csv",
+            "rows": '{"train": 1800, "validation": 300, "test": 300}',
+            **tags,
+        },
     )
 
 
