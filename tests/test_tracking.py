@@ -10,110 +10,19 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, tiny_classifier
+from tracking_store import PATIENCE, Ledger, Store, flush, flushed
 
 from autoft import tracking
 from autoft.errors import Interrupted, SpecError, TrackingError
-from autoft.records import SearchRecord, TrialRecord, TrialState
+from autoft.records import SearchRecord, TrialState
 from autoft.tracking import Mirror, Target, description, projection, tables, verdict
 from autoft.tracking import mirror as mirror_module
-from autoft.tracking.target import connect
-
-PATIENCE = 120.0  # seconds that a flush may take on a busy machine; no test waits for it to pass
-
-
-class Ledger:
-    """Trials that a test may change while a mirror looks."""
-
-    def __init__(self, *trials: TrialRecord) -> None:
-        self.trials = trials
-
-    def __call__(self) -> tuple[TrialRecord, ...]:
-        return self.trials
-
-
-class Store:
-    """An MLflow store, as a reader sees it."""
-
-    def __init__(self, uri: str) -> None:
-        self.target = Target(uri, "autoft")
-        self.client = connect(self.target)
-
-    def runs(self, search_id: str = "5f0c", deleted: bool = False):
-        from mlflow.entities import ViewType
-
-        experiment = self.client.get_experiment_by_name("autoft")
-        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-        return list(
-            self.client.search_runs([experiment.experiment_id], f"tags.`autoft.search_id` = '{search_id}'", view)
-        )
-
-    def parent(self, search_id: str = "5f0c"):
-        (parent,) = [run for run in self.runs(search_id) if run.data.tags["autoft.kind"] == "search"]
-        return parent
-
-    def children(self, search_id: str = "5f0c"):
-        found = [run for run in self.runs(search_id) if run.data.tags["autoft.kind"] == "trial"]
-        by_trial = {int(run.data.tags[projection.TRIAL]): run for run in found}
-        assert len(by_trial) == len(found), "a trial has two runs"
-        return by_trial
-
-    def curve(self, run, key: str) -> list[tuple[int, float]]:
-        return sorted((m.step, m.value) for m in self.client.get_metric_history(run.info.run_id, key))
-
-    def content(self, search_id: str) -> dict:
-        """Everything about the trials of a search but ids."""
-        parent = self.parent(search_id)
-        return {
-            trial: {
-                "name": run.info.run_name,
-                "status": run.info.status,
-                "times": (run.info.start_time, run.info.end_time),
-                "params": run.data.params,
-                "tags": {k: v for k, v in run.data.tags.items() if k not in (projection.PARENT, projection.SEARCH)},
-                "child": run.data.tags[projection.PARENT] == parent.info.run_id,
-                "curves": {key: self.curve(run, key) for key in run.data.metrics},
-            }
-            for trial, run in self.children(search_id).items()
-        }
-
-    def mirror(self, records, search=None, **options) -> Mirror:
-        return Mirror(search or a_search(), self.target, records, blocks=BLOCKS, **options)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """An empty store: MLflow takes seconds to make one."""
-    folder = tmp_path_factory.mktemp("template")
-    Store(tracking.default_uri(folder)).client.search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(tmp_path, template) -> Store:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "mlflow.db").write_bytes(template.read_bytes())
-    return Store(tracking.default_uri(tmp_path / "runs"))
-
-
-@contextmanager
-def flushed(mirror: Mirror):
-    try:
-        assert mirror.flush(PATIENCE), mirror.problem
-        yield mirror
-    finally:
-        mirror.stop(timeout=0)
-
-
-def flush(mirror: Mirror) -> None:
-    with flushed(mirror):
-        pass
-
 
 # ---- what is shown
 
@@ -656,7 +565,14 @@ def test_the_winner_is_logged_registered_and_predicts(store, tmp_path, no_networ
     assert capfd.readouterr() == ("", ""), "the screen belongs to the search"
     parent = store.parent()
     assert published == tracking.Published(
-        store.target.uri, "autoft", parent.info.experiment_id, parent.info.run_id, "reviews", "1"
+        store.target.uri,
+        "autoft",
+        parent.info.experiment_id,
+        parent.info.run_id,
+        model_name="reviews",
+        model_version="1",
+        champion=True,
+        champion_reason="Champion: there was no other under this name.",
     )
     assert no_network == []
 
@@ -703,14 +619,16 @@ def test_publishing_twice_gives_one_version_and_a_new_winner_a_second(store, tmp
     assert all(len(store.client.get_metric_history(first.run_id, key)) == 1 for key in metrics)
 
     other = tiny_classifier(tmp_path / "other", seed=1)
-    second = store.mirror(ledger).finish(a_report(search, winner=1), other, "reviews", "text-classification")
+    second = store.mirror(ledger).finish(
+        a_report(search, winner=1, test=0.7402), other, "reviews", "text-classification"
+    )
     assert second.model_version == "2"
-    assert str(store.client.get_model_version_by_alias("reviews", "champion").version) == "2"
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 2, "previous": 1}
     assert [n for n, run in store.children().items() if "winner" in run.data.tags] == [1]
 
 
 def a_successor(*replaced: str, identity: str = "new") -> SearchRecord:
-    return replace(a_search(identity), tags={SearchRecord.REPLACES: " ".join(replaced)})
+    return a_search(identity, **{SearchRecord.REPLACES: " ".join(replaced)})
 
 
 def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_path) -> None:
@@ -729,11 +647,16 @@ def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_pat
     champion = store.client.get_model_version_by_alias("reviews", "champion")
     assert champion.tags["autoft.search_id"] == "old", "until there is another"
 
-    published = mirror.finish(a_report(a_successor("old")), model, "reviews", "text-classification")
-    (version,) = store.client.search_model_versions("name = 'reviews'")
-    assert (str(version.version), published.model_version) == ("2", "2")
-    assert str(store.client.get_model_version_by_alias("reviews", "champion").version) == "2"
-    assert {logged.tags["autoft.search_id"] for logged in logged_models(store)} == {"new", "other"}
+    published = mirror.finish(a_report(a_successor("old"), test=0.74), model, "reviews", "text-classification")
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 2, "previous": 1}
+    assert (published.model_version, published.champion) == ("2", True)
+    assert store.client.get_model_version("reviews", "1").tags["autoft.replaced"] == "true"
+
+    third = a_successor("new", "old", identity="newer")
+    store.mirror(Ledger(a_trial(0)), third).finish(a_report(third, test=0.75), model, "reviews", "text-classification")
+    assert {str(v.version) for v in store.client.search_model_versions("name = 'reviews'")} == {"2", "3"}
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 3, "previous": 2}
+    assert {logged.tags["autoft.search_id"] for logged in logged_models(store)} == {"newer", "new", "other"}
     assert store.content("other") == others
     assert len(store.client.search_model_versions("name = 'others'")) == 1
     assert store.client.get_run(own).info.lifecycle_stage == "active"
@@ -742,21 +665,26 @@ def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_pat
 def test_a_replaced_model_that_is_in_use_stays(store, tmp_path) -> None:
     import mlflow
 
-    model, search = tiny_classifier(tmp_path / "model"), a_search("old")
-    store.mirror(Ledger(a_trial(0)), search).finish(a_report(search), model, "reviews", "text-classification")
+    model = tiny_classifier(tmp_path / "model")
+
+    def search(record: SearchRecord, test: float) -> None:
+        report = a_report(record, test=test)
+        store.mirror(Ledger(a_trial(0)), record).finish(report, model, "reviews", "text-classification")
+
+    search(a_search("old"), 0.71)
     store.client.copy_model_version("models:/reviews/1", "shop")
     store.client.set_registered_model_alias("reviews", "production", "1")
-    successor = a_successor("old")
-    store.mirror(Ledger(a_trial(0)), successor).finish(a_report(successor), model, "reviews", "text-classification")
+    search(a_successor("old"), 0.72)
     first, second = (store.client.get_model_version("reviews", number) for number in ("1", "2"))
-    assert (first.aliases, first.tags.get("autoft.replaced")) == (["production"], "true")
+    assert (sorted(first.aliases), first.tags.get("autoft.replaced")) == (["previous", "production"], "true")
     assert (second.aliases, second.tags.get("autoft.replaced")) == (["champion"], None)
 
+    search(a_successor("new", "old", identity="newer"), 0.73)
+    assert store.client.get_registered_model("reviews").aliases == {"production": 1, "previous": 2, "champion": 3}
     store.client.delete_registered_model_alias("reviews", "production")
-    third = a_successor("new", "old", identity="newer")
-    store.mirror(Ledger(a_trial(0)), third).finish(a_report(third), model, "reviews", "text-classification")
-    assert [str(v.version) for v in store.client.search_model_versions("name = 'reviews'")] == ["3"]
-    assert len(logged_models(store)) == 2, "the copy in `shop` needs the files of the first"
+    search(a_successor("newer", "new", "old", identity="newest"), 0.74)
+    assert {str(v.version) for v in store.client.search_model_versions("name = 'reviews'")} == {"3", "4"}
+    assert len(logged_models(store)) == 3, "the copy in `shop` needs the files of the first"
     mlflow.set_tracking_uri(store.target.uri)
     try:
         assert mlflow.transformers.load_model("models:/shop/1")("a film")[0]["label"] in ("negative", "positive")
@@ -870,8 +798,11 @@ def test_a_trial_that_failed_is_last_with_its_reason_and_never_the_best() -> Non
     assert [re.search(r"#\d", row)[0] for row in rows] == ["#1", "#2", "#0"]
     assert rows[-1].startswith("| -&emsp;") and "failed: diverged: the loss \\| is not finite" in rows[-1]
     assert len(rows[-1]) < 400
-    assert projection.closing(trials[0], a_search()) == []
-    assert [point.key for point in projection.closing(trials[1], a_search())] == ["best_val_macro_f1"]
+    assert [point.key for point in projection.closing(trials[0], a_search())] == ["trained_samples"]
+    assert [point.key for point in projection.closing(trials[1], a_search())] == [
+        "trained_samples",
+        "best_val_macro_f1",
+    ]
 
 
 def test_a_metric_may_have_any_name() -> None:
