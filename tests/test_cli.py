@@ -398,7 +398,7 @@ def test_the_screen_shows_what_trains_first_then_the_best_and_the_failed_last() 
 def test_the_screen_says_how_far_it_is_and_what_is_best() -> None:
     lines = shown(BUSY)
     assert lines[0] == "demo  searching  1 min 15 s used, 8 min 45 s left"
-    assert lines[1] == "3 of 8 trials done, 2 training, 1 failed"
+    assert lines[1] == "3 of 8 trials done, 2 training, 1 pruned, 1 failed"
     assert lines[2] == "best so far: validation accuracy 0.8000 by #0 (minilm-l6, lr 3e-5, freeze 0)"
 
 
@@ -609,7 +609,7 @@ def test_the_pages_are_those_of_the_store_of_the_search(
     (folder / "spec.yaml").write_text(f"task: text-classification\ndata: a.csv\n{tracking}")
     if report:
         (folder / "report.json").write_text(json.dumps({"mlflow": {"tracking_uri": report, "run_id": None}}))
-    assert ui._uri(tmp_path, ui._told(tmp_path, "demo")) == (uri or default_uri(tmp_path))
+    assert ui.store_uri(tmp_path, ui.told(tmp_path, "demo")) == (uri or default_uri(tmp_path))
 
 
 def test_a_search_is_looked_for_in_the_runs_and_nowhere_above_them(
