@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import TrackingError
@@ -81,7 +82,10 @@ def _champion(client: MlflowClient, name: str) -> Champion | None:
         return None
     measured = Measured.read(version.tags)
     previous = aliases.get(PREVIOUS)
-    since = version.tags.get(SINCE, "")
+    try:
+        since = datetime.fromisoformat(version.tags.get(SINCE, "")).timestamp()
+    except ValueError:  # moved by hand before autoft had moved it
+        since = version.creation_timestamp / 1000
     return Champion(
         model=name,
         version=str(version.version),
@@ -90,6 +94,6 @@ def _champion(client: MlflowClient, name: str) -> Champion | None:
         metric=measured.metric,
         score=measured.score,
         interval=measured.interval,
-        since=float(since) if since.isdecimal() else version.creation_timestamp / 1000,
+        since=since,
         previous=None if previous is None else str(previous),
     )

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 from autoft.records import Direction, SearchRecord, TrialRecord, TrialState, in_order, ranked
 from autoft.tracking.datasets import row_counts
+from autoft.tracking.serve import page
 from autoft.tracking.tables import cell, entrants, leaderboard, number
-from autoft.tracking.verdict import final_verdict, so_far
+from autoft.tracking.verdict import headline, reasons, so_far
 from autoft.words import format_duration, short_name
 
 # MLflow cuts a tag at 8,000 characters without a word, and would cut a table in the middle of a row.
@@ -19,6 +20,7 @@ _ROWS = 20
 _FINDINGS = 5  # what the examination of the data has found; the report has all of it
 _SENTENCE = 240  # characters of a sentence that comes from elsewhere
 _IMPROVEMENTS = 6
+_GAP = "&nbsp;"  # MLflow leaves no space between a table and what follows it
 
 
 def describe(
@@ -45,19 +47,24 @@ def describe(
     Returns:
         At most 7,800 characters; the leaderboard is shortened where it has to be.
     """
-    top = [so_far(search, trials, blocks) if report is None else final_verdict(search, report), pages]
-    if report is not None:
-        stood = entrants(report, links)
-        top += [f"### Entrants\n\n{stood}" if stood else "", _data_warnings(report)]
+    if report is None:
+        top = [so_far(search, trials, blocks), _counts(search, trials)]
     else:
-        top.append(_counts(search, trials))
+        stood, said = entrants(report, links), reasons(search, report)
+        top = [
+            " ".join([headline(search, report), *said[:1]]),
+            pages,  # MLflow folds a description after some lines; these are seen all the same
+            "\n".join(f"- {sentence}" for sentence in said[1:]),
+            f"### Entrants\n\n{stood}\n\n{_GAP}" if stood else "",
+            _data_warnings(report),
+        ]
     end = [
         "" if report is None else _how_it_went(search, trials, report),
         f"### Use the model\n\n{usage}" * bool(usage),
     ]
     order = in_order(trials, search.direction)
     for rows in range(min(_ROWS, len(order)), 0, -1):
-        table = f"### Leaderboard\n\n{leaderboard(search, order, rows, blocks, links)}"
+        table = f"### Leaderboard\n\n{leaderboard(search, order, rows, blocks, links)}\n\n{_GAP}"
         text = _joined([*top, table, *end])
         if len(text) <= _LIMIT:
             return text
@@ -75,9 +82,8 @@ def pages(winner: str | None, registered: tuple[str, str] | None, files: Mapping
     found = [f"[the winner's run]({winner})"] if winner else []
     if registered:
         name, version = registered
-        found.append(
-            f"[registered model {cell(name)}, version {version}](#/models/{quote(name, safe='')}/versions/{version})"
-        )
+        address = page(f"#/models/{quote(name, safe='')}/versions/{version}")
+        found.append(f"[registered model {cell(name)}, version {version}]({address})")
     found += [f"[{name}]({address})" for name, address in files.items()]
     return f"Go to {' · '.join(found)}" if found else ""
 
@@ -186,7 +192,7 @@ def _data_warnings(report: Mapping[str, Any]) -> str:
     rest = len(warnings) - _FINDINGS
     lines = [f"- {warning}" for warning in warnings[:_FINDINGS] if warning]
     return (
-        "\n".join(["**About the data**", "", *lines, *([f"- … and {rest} more"] if rest > 0 else [])]) if lines else ""
+        "\n".join(["### About the data", "", *lines, *([f"- … and {rest} more"] if rest > 0 else [])]) if lines else ""
     )
 
 

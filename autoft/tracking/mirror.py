@@ -322,7 +322,7 @@ def _pages(runs: Runs, published: Published) -> str:
     name, version = published.model_name, published.model_version
     # Without artifacts a link would lead to an empty page.
     top = runs.client.list_artifacts(runs.parent.run_id)
-    files = {entry.path: f"{runs.link(runs.parent.run_id)}/artifacts/{entry.path}" for entry in top}
+    files = {entry.path: runs.link(runs.parent.run_id, entry.path) for entry in top}
     return description.pages(
         runs.link(winner) if winner else None,
         (name, version) if name and version else None,

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from autoft.records import SearchRecord, TrialRecord, TrialState
-from autoft.words import compact, frozen, short_name
+from autoft.words import compact, format_duration, frozen, short_name
 
 KIND = "autoft.kind"
 SEARCH = "autoft.search_id"
@@ -151,19 +151,28 @@ def points(record: TrialRecord, after: int) -> list[Point]:
 
 
 def closing(record: TrialRecord, search: SearchRecord) -> list[Point]:
-    """The best value of a trial that has ended, at the step where it was reached, and what the trial has cost.
+    """The best value of a trial that has ended, at the step where it was reached.
 
-    No best value for a trial that failed: sorted by it, MLflow would show that one as the best.
+    None for a trial that failed: sorted by it, MLflow would show that one as the best.
     """
-    if record.state is TrialState.OPEN or not record.reports:
+    able = record.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    best = record.best(search.direction) if able else None
+    if best is None or not math.isfinite(best.value):
         return []
-    last = record.reports[-1]
-    found = [Point("trained_samples", float(last.samples), milliseconds(last.time), last.samples)]
-    best = None if record.state is TrialState.FAILED else record.best(search.direction)
-    if best is not None and math.isfinite(best.value):
-        key = metric_name(f"best_val_{search.metric}")
-        found.append(Point(key, best.value, milliseconds(best.time), best.samples))
-    return found
+    return [Point(metric_name(f"best_val_{search.metric}"), best.value, milliseconds(best.time), best.samples)]
+
+
+def note(record: TrialRecord, search: SearchRecord) -> str:
+    """What the page of a trial that has ended says above all its numbers: how it ended, its best, and its cost."""
+    if record.state is TrialState.OPEN:
+        return ""
+    best = record.best(search.direction)
+    reason = " ".join(record.reason.split())
+    said = [f"**{record.state}**" + (f": {reason}"[:1000] if reason else "")]
+    if best is not None:
+        said.append(f"best validation {search.metric} {best.value:.4g} at {best.samples:,} samples")
+    said.append(f"{record.samples:,} samples and {format_duration(record.seconds)} in all")
+    return " · ".join(said)
 
 
 def tags(record: TrialRecord) -> dict[str, str]:

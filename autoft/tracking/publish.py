@@ -143,6 +143,7 @@ def _said(runs: Runs, winner: projection.Key, search: SearchRecord, report: Mapp
         "autoft.winner_run": run.run_id if run else "",
         "autoft.winner_model": str((told.get("params") or {}).get("model", "")),
         projection.ENTRANT: str(told.get("entrant") or ""),
+        projection.SECONDS: f"{report['seconds']:.1f}" if report.get("seconds") else "",
     }
     compared = report.get("comparisons") or {}
     tags |= {f"autoft.against_{key}": str((entry or {}).get("verdict") or "") for key, entry in compared.items()}
@@ -163,9 +164,8 @@ def _scores(report: Mapping[str, Any], record: TrialRecord, search: SearchRecord
     }
     for name, scores in (report.get("baselines") or {}).items():
         values[f"baseline_{name}_test_{search.metric}"] = scores.get("test") if isinstance(scores, Mapping) else None
-    for name, compared in (report.get("comparisons") or {}).items():
-        values[f"lead_over_{name}"] = (compared or {}).get("difference")
-    values |= {key: (report.get("cost") or {}).get(key) for key in ("search_seconds", "finals_seconds")}
+    lead = ((report.get("comparisons") or {}).get("plain") or {}).get("difference")
+    values["lead_over_plain"] = round(lead, 6) if isinstance(lead, float) else lead
     time = projection.milliseconds(record.reports[-1].time if record.reports else record.started)
     return [
         projection.Point(projection.metric_name(key), float(value), time, record.samples)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from autoft.records import Direction, SearchRecord
@@ -30,7 +30,7 @@ CONTENT = "autoft.content"  # digest of weights and config: the model's identity
 DECISION = "autoft.decision"
 SINCE = "autoft.champion_since"
 UNTIL = "autoft.champion_until"
-_TEST, _LOW, _HIGH, _ROWS = "autoft.test_score", "autoft.test_low", "autoft.test_high", "autoft.test_fingerprint"
+_TEST, _INTERVAL, _ROWS = "autoft.test_score", "autoft.test_interval", "autoft.test_fingerprint"
 _MANY = 4500  # characters of a description; MLflow takes 5,000
 
 
@@ -90,7 +90,7 @@ class Measured:
     @classmethod
     def read(cls, tags: Mapping[str, str]) -> Measured:
         """A version, from its tags."""
-        low, high = _finite(tags.get(_LOW)), _finite(tags.get(_HIGH))
+        low, high = (_finite(part) for part in tags.get(_INTERVAL, "").partition(" to ")[::2])
         return cls(
             search=tags.get(projection.NAME, ""),
             task=tags.get("autoft.task", ""),
@@ -110,8 +110,7 @@ class Measured:
             "autoft.direction": self.direction,
             _ROWS: self.rows,
             _TEST: "" if self.score is None else repr(self.score),
-            _LOW: "" if self.interval is None else repr(self.interval[0]),
-            _HIGH: "" if self.interval is None else repr(self.interval[1]),
+            _INTERVAL: "" if self.interval is None else f"{self.interval[0]!r} to {self.interval[1]!r}",
         }
         return {key: value for key, value in found.items() if value}
 
@@ -205,7 +204,7 @@ def _crown(
         return Registered(version, True, said if said.startswith("Champion") else "Champion: a person has made it so.")
     former = None if holder is None else Measured.read(client.get_model_version(name, holder).tags)
     moves, reason = decide(measured, former, holder or "")
-    now = str(int(time.time()))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     wanted = {**tags, DECISION: reason, **({SINCE: now} if moves else {})}
     for key, value in wanted.items():
         if known.get(key) != value:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord, TrialState
 from autoft.tracking import datasets, projection
 from autoft.tracking.projection import Key, Kind
+from autoft.tracking.serve import page
 from autoft.tracking.target import Target
 from autoft.words import public_uri
 
@@ -99,9 +101,11 @@ class Runs:
             if key.kind is Kind.TRIAL and key.name.isdecimal() and not run.deleted
         }
 
-    def link(self, run_id: str) -> str:
-        """Address of a run's page inside MLflow's own."""
-        return f"#/experiments/{self.experiment_id}/runs/{run_id}"
+    def link(self, run_id: str, artifact: str = "") -> str:
+        """Address inside MLflow's own pages of a run, or of one of its artifacts."""
+        if artifact:
+            return page(f"#/experiments/{self.experiment_id}/runs/{run_id}/artifacts/{quote(artifact)}")
+        return page(f"#/experiments/{self.experiment_id}/runs/{run_id}")
 
     def child(self, key: Key) -> Run | None:
         """The run of a child; None where there is none, or a person has deleted it."""
@@ -139,6 +143,8 @@ class Runs:
             return
         arrived = int(run.tags.get(projection.SAMPLES, "-1"))
         wanted = {**projection.identity(key, self._search), **projection.tags(record)}
+        if said := projection.note(record, self._search):
+            wanted[projection.NOTE] = said
         if entrant is not None:
             wanted[projection.ENTRANT] = entrant
         # A ledger that lost its last report trains it again: what MLflow has already is not logged twice.

@@ -29,17 +29,23 @@ def headline(search: SearchRecord, report: Mapping[str, Any]) -> str:
 
 def final_verdict(search: SearchRecord, report: Mapping[str, Any]) -> str:
     """The winner, its test score with its interval, and how it compares with what else there is."""
-    said = headline(search, report)
+    return " ".join([headline(search, report), *reasons(search, report)])
+
+
+def reasons(search: SearchRecord, report: Mapping[str, Any]) -> list[str]:
+    """How the winner compares with what else there is, and how far its score can be trusted, a sentence each."""
     winner = report.get("winner")
     if not winner:
-        return said
+        return []
     sentences = comparisons(report)
+    if baselines := _against(search.direction, winner, report):
+        sentences.append(baselines)
     if (earlier := (report.get("test_read") or {}).get("earlier")) and isinstance(earlier, int):
         sentences.append(f"**The test set had been read {earlier} times before**, so its scores flatter.")
     entrants = len(report.get("entrants") or ())
     read = f"once for each of {entrants} entrants" if entrants > 1 else "once"
     sentences.append(f"Validation chose it; the test set was read {read}, at the end.")
-    return f"{said} {' '.join(sentences)}\n\n{_against(search.direction, winner, report)}".rstrip()
+    return sentences
 
 
 def plain_verdict(search: SearchRecord, report: Mapping[str, Any]) -> str:
