@@ -15,6 +15,7 @@ A search that was stopped, however rudely, goes on from this folder alone.
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import time
@@ -69,6 +70,8 @@ def prepare(spec: SearchSpec, runs: Path, *, replace: bool) -> tuple[Path, Plan]
             tags={
                 "data": spec.data.source or spec.data.train or "",
                 "fingerprint": planned.splits.fingerprint,
+                "test_fingerprint": planned.splits.test_fingerprint,
+                "rows": json.dumps(planned.rows),
                 **_replaces(folder),
             },
         )

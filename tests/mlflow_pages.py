@@ -79,17 +79,60 @@ def mlflow_server(uri: str) -> Iterator[str]:
         process.wait(60)
 
 
-def show_parent_run(page: Page, base: str, experiment_id: str, run_id: str, picture: Path) -> str:
-    """Open the page of a search, unfold its description, and take a picture; the text of the page."""
-    page.goto(tracking.run_url(base, experiment_id, run_id))
-    page.get_by_text("Leaderboard", exact=True).first.wait_for()
+def open_search(page: Page, base: str, experiment: str, name: str, picture: Path) -> str:
+    """Go from MLflow's first page to its experiments and on to the page of a search, by clicks; its text unfolded."""
+    page.goto(base)
+    page.get_by_text("Model training", exact=True).first.click()
+    page.get_by_role("link", name=experiment, exact=True).first.click()
+    row = page.get_by_role("row").filter(has_text=name)
+    row.first.wait_for()
+    row.get_by_role("link", name=name, exact=True).first.click()
+    page.get_by_text("The winner is").first.wait_for()
+    return unfold(page, picture)
+
+
+def unfold(page: Page, picture: Path) -> str:
+    """Unfold the description of a run; the text of its page."""
     page.get_by_text("Show more", exact=True).first.click()
     return _picture(page, picture)
 
 
+def follow(page: Page, link: str) -> Page:
+    """Follow a link of a description, which opens a page of its own."""
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name=link).first.click()
+    return opened.value
+
+
+def show_curves(page: Page, metric: str, picture: Path) -> str:
+    """Open the curves of a run's page and take a picture; the text of the page."""
+    page.get_by_role("tab", name="Model metrics").click()
+    page.get_by_text(metric, exact=True).first.wait_for()
+    page.locator(".js-plotly-plot .lines path.js-line").first.wait_for(state="attached")
+    return _picture(page, picture)
+
+
+def show_artifact(page: Page, path: str, picture: Path) -> str:
+    """Open an artifact on a run's page, folder by folder, and take a picture; the text of the page in its frame."""
+    page.get_by_role("tab", name="Artifacts").click()
+    for part in path.split("/"):
+        page.get_by_text(part, exact=True).first.click()
+    frame = page.frame_locator("iframe").last
+    frame.locator("body").wait_for()
+    _picture(page, picture)
+    return frame.locator("body").inner_text()
+
+
+def show_parent_run(page: Page, base: str, experiment_id: str, run_id: str, picture: Path) -> str:
+    """Open the page of a search, unfold its description, and take a picture; the text of the page."""
+    page.goto(tracking.run_url(base, experiment_id, run_id))
+    page.get_by_text("Leaderboard", exact=True).first.wait_for()
+    return unfold(page, picture)
+
+
 def show_children(page: Page, base: str, experiment_id: str, parent_name: str, picture: Path) -> str:
     """Open the list of runs, unfold the search, and take a picture; the text of the page."""
-    page.goto(f"{base}/#/experiments/{experiment_id}/runs")
+    page.goto(f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning")
     row = page.get_by_role("row").filter(has_text=parent_name)
     row.first.wait_for()
     row.get_by_role("button").first.click()
@@ -107,6 +150,11 @@ def show_model(page: Page, base: str, name: str, picture: Path) -> str:
 def show_model_version(page: Page, base: str, name: str, version: str, picture: Path) -> str:
     """Open the page of a version of a registered model and take a picture; the text of the page."""
     page.goto(tracking.model_url(base, name, version))
+    return read_model_version(page, picture)
+
+
+def read_model_version(page: Page, picture: Path) -> str:
+    """Take a picture of the page of a version of a registered model; its text."""
     page.get_by_text("Source Run").first.wait_for()
     return _picture(page, picture)
 

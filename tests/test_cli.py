@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tracking_samples import with_finals
 
 from autoft.cli import app as cli
 from autoft.cli import options
 from autoft.cli.final import final
 from autoft.cli.lines import Lines
 from autoft.cli.screen import Screen, view
+from autoft.cli.sparkline import improvements, sparkline
 from autoft.errors import InputError, Interrupted, SearchError, SpecError
 from autoft.records import Direction, Report, SearchRecord, Snapshot, TrialConfig, TrialRecord, TrialState
 from autoft.report import build
@@ -398,8 +400,33 @@ def test_the_screen_shows_what_trains_first_then_the_best_and_the_failed_last() 
 def test_the_screen_says_how_far_it_is_and_what_is_best() -> None:
     lines = shown(BUSY)
     assert lines[0] == "demo  searching  1 min 15 s used, 8 min 45 s left"
-    assert lines[1] == "3 of 8 trials done, 2 training, 1 failed"
+    assert lines[1] == "3 of 8 trials done, 2 training, 1 pruned, 1 failed"
     assert lines[2] == "best so far: validation accuracy 0.8000 by #0 (minilm-l6, lr 3e-5, freeze 0)"
+
+
+def test_the_screen_shows_how_the_best_has_risen_and_what_ended_early() -> None:
+    lines = shown(BUSY)
+    rising = re.fullmatch(r"0\.6000 ([▁▂▃▄▅▆▇█]{40}) 0\.8000  4 improvements", lines[3])
+    assert rising and list(rising[1]) == sorted(rising[1]) and rising[1].endswith("█")
+    assert [line[10:] for line in lines[4:6]] == [
+        "#3 failed at 100 samples: diverged: the loss is not finite",
+        "#1 pruned at 100 samples: not among the best third at 100 samples",
+    ]
+    assert lines[6] == ""
+    assert not any("improvements" in line for line in shown(BUSY, height=19)), "a low terminal shows trials instead"
+    assert all(len(line) <= 60 for line in shown(BUSY, width=60))
+
+
+def test_the_best_so_far_rises_with_time_whichever_way_is_better() -> None:
+    rising = (trial(0, 0.2, 0.1, 0.4), trial(1, 0.9, state=TrialState.FAILED))
+    steps = improvements(rising, Direction.MAXIMIZE)
+    assert steps == [(1e9, 0.2), (1e9 + 2, 0.4)]
+    assert sparkline(steps, 1e9 + 4, 4, Direction.MAXIMIZE) == "▁███"
+    falling = improvements(rising, Direction.MINIMIZE)
+    assert falling == [(1e9, 0.2), (1e9 + 1, 0.1)]
+    assert sparkline(falling, 1e9 + 8, 8, Direction.MINIMIZE) == "████████"
+    assert sparkline([(1e9, 0.5)], 1e9, 3, Direction.MAXIMIZE) == "▁▁▁"
+    assert sparkline([], 1e9, 3, Direction.MAXIMIZE) == ""
 
 
 def test_the_screen_without_bounds_or_trials() -> None:
@@ -543,7 +570,7 @@ def finished(**changes: Any) -> dict[str, Any]:
 
 def final_text(report: dict[str, Any], runs: Path = RUNS, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
-    console.print(final(report, runs))
+    console.print(final(report, runs, width))
     return console.export_text()
 
 
@@ -571,6 +598,51 @@ def test_the_last_screen_fits_the_terminal(width: int) -> None:
     assert all(
         len(line) <= width for line in final_text(finished(model_dir="runs/" + "long" * 40), width=width).splitlines()
     )
+
+
+def honest() -> dict[str, Any]:
+    return with_finals(finished())
+
+
+def test_the_last_screen_lists_who_stood_for_the_final_with_verdicts_and_warnings() -> None:
+    said = final_text(honest(), width=130)
+    assert re.search(r"winner: #0 minilm-l6, 3 seeds +0\.6120 ± 0\.0041 +0\.8427 +0\.8102 to 0\.8718", said)
+    assert re.search(r"#3 bert-tiny, 3 seeds .* 0\.7288 +0\.6980 to 0\.7580 +0\.1139 \(-0\.0061 to 0\.0112\)", said)
+    assert re.search(r"plain recipe minilm-l6, 3 seeds .* 0\.7041", said)
+    assert re.search(r"soup of #0 #3 .* 0\.7299", said)
+    assert re.search(r"always the commonest label +0\.6830 +- +0\.1597", said)
+    plain = " ".join(re.sub(r"[│•]", " ", said).split())
+    assert (
+        "The winner is ahead of the plain recipe by 0.1386 (95 % interval of the difference 0.0098 to 0.0442)." in plain
+    )
+    assert "no difference is shown, for the interval holds zero." in plain
+    assert "was 0.0080 too high: it had been chosen." in plain
+    assert "! 12 test texts (4.0 %) stand in train, too." in plain and "31 texts" not in plain
+    assert "winner #0 seed 1: minilm-l6" in plain
+    assert "final round 2 min 51 s, 22.7 million parameters, 8.21 ms for a text (cpu, 1 thread)" in plain
+
+
+def test_the_last_screen_says_whether_the_model_is_the_champion() -> None:
+    reason = "Not the champion: version 1 (search demo) stays, for this one is not better."
+    flow = {"model_name": "demo", "model_version": "2", "champion": False, "champion_reason": reason}
+    assert f"demo version 2. {reason}" in final_text({**finished(), "mlflow": flow}, width=140)
+    assert "registry" not in final_text(finished())
+
+
+@pytest.mark.parametrize("missing", ["selection", "comparisons", "examination", "cost", "test_read", "mlflow"])
+@pytest.mark.parametrize("empty", [None, {}])
+def test_the_last_screen_does_without_any_part_of_the_report(missing: str, empty: Any) -> None:
+    assert "winner: #0 minilm-l6" in final_text({**honest(), missing: empty}, width=130)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 121, 122, 160])
+def test_the_last_screen_of_a_final_round_fits_the_terminal(width: int) -> None:
+    lines = final_text(honest(), width=width).splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert any("0.8427" in line and "0.8102 to 0.8718" in line for line in lines), (
+        "a score and its interval stand together"
+    )
+    assert ("winner leads by" in "\n".join(lines)) == (width >= 122)
 
 
 # --- where MLflow is ---
@@ -609,7 +681,7 @@ def test_the_pages_are_those_of_the_store_of_the_search(
     (folder / "spec.yaml").write_text(f"task: text-classification\ndata: a.csv\n{tracking}")
     if report:
         (folder / "report.json").write_text(json.dumps({"mlflow": {"tracking_uri": report, "run_id": None}}))
-    assert ui._uri(tmp_path, ui._told(tmp_path, "demo")) == (uri or default_uri(tmp_path))
+    assert ui.store_uri(tmp_path, ui.told(tmp_path, "demo")) == (uri or default_uri(tmp_path))
 
 
 def test_a_search_is_looked_for_in_the_runs_and_nowhere_above_them(
@@ -622,6 +694,63 @@ def test_a_search_is_looked_for_in_the_runs_and_nowhere_above_them(
     from autoft import api
 
     assert api.folder_of("../secret", tmp_path / "runs") == Path("../secret")  # as a path of one's own, not inside runs
+
+
+# --- the champions beside the searches ---
+
+
+def test_the_searches_are_listed_with_the_champions_of_their_store(
+    tmp_path: Path, store: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tracking_samples import a_report, a_search, a_trial, tiny_classifier
+    from tracking_store import Ledger
+
+    from autoft.cli import show
+    from autoft.tracking import Published
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    runs, model = tmp_path / "runs", tiny_classifier(tmp_path / "model")
+    (runs / "reviews").mkdir()
+    (runs / "reviews" / "spec.yaml").write_text("task: text-classification\ndata: a.csv\n")
+    published: list[Published] = []
+    for identity, test in (("one", 0.7), ("two", 0.8), ("three", 0.75)):
+        record = a_search(identity)
+        mirror = store.mirror(Ledger(a_trial(0)), record)
+        published.append(mirror.finish(a_report(record, test=test), model, "reviews", "text-classification"))
+    report = {**a_report(a_search("three"), test=0.75), "mlflow": vars(published[-1])}
+    (runs / "reviews" / "report.json").write_text(json.dumps(report))
+    found = [(a_search("three"), (a_trial(0),), report)]
+    monkeypatch.setattr(show, "_searches", lambda _: found)
+
+    assert run("show", "--all", "--runs", str(runs)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if "0.8000" in line]
+    assert re.match(r"reviews +2 +reviews +\d{4}-\d\d-\d\d \d\d:\d\d +macro_f1 0\.8000", row)
+    assert any("test macro_f1 0.7500" in line for line in lines)
+    assert run("show", "--all", "--json", "--runs", str(runs)) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["test"] == 0.75
+    assert (told["champion"]["version"], told["champion"]["score"], told["champion"]["previous"]) == ("2", 0.8, "1")
+
+
+def test_a_store_that_is_away_keeps_nobody_from_the_list_of_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tracking_samples import a_report, a_search, a_trial
+
+    from autoft.cli import show
+    from autoft.tracking import free_port
+
+    uri = f"http://127.0.0.1:{free_port()}"
+    (tmp_path / "reviews").mkdir()
+    report = {**a_report(a_search()), "mlflow": {"tracking_uri": uri, "model_version": "1"}}
+    (tmp_path / "reviews" / "report.json").write_text(json.dumps(report))
+    (tmp_path / "reviews" / "spec.yaml").write_text("task: text-classification\ndata: a.csv\n")
+    monkeypatch.setattr(show, "_searches", lambda _: [(a_search(), (a_trial(0),), report)])
+    assert run("show", "--all", "--runs", str(tmp_path)) == 0
+    said = capsys.readouterr()
+    assert "test macro_f1 0.7312" in said.out
+    assert said.err.startswith(f"champions: MLflow at {uri} refuses connections")
 
 
 # --- the whole way ---

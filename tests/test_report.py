@@ -321,7 +321,7 @@ def test_the_tables_of_the_report_are_whole() -> None:
 def test_the_report_says_how_to_get_the_model() -> None:
     text = render(report(mlflow={"model_name": "reviews", "model_version": "2"}))
     assert 'autoft predict reviews "a text"' in text
-    assert "models:/reviews@champion" in text
+    assert "models:/reviews/2" in text
     assert "champion" not in render(report())
 
 

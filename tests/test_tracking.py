@@ -10,110 +10,19 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tracking_samples import BLOCKS, a_report, a_search, a_trial, some_trials, tiny_classifier
+from tracking_store import PATIENCE, Ledger, Store, flush, flushed
 
 from autoft import tracking
 from autoft.errors import Interrupted, SpecError, TrackingError
-from autoft.records import SearchRecord, TrialRecord, TrialState
-from autoft.tracking import Mirror, Target, description, projection
+from autoft.records import SearchRecord, TrialState
+from autoft.tracking import Mirror, Target, description, projection, tables, verdict
 from autoft.tracking import mirror as mirror_module
-from autoft.tracking.target import connect
-
-PATIENCE = 120.0  # seconds that a flush may take on a busy machine; no test waits for it to pass
-
-
-class Ledger:
-    """Trials that a test may change while a mirror looks."""
-
-    def __init__(self, *trials: TrialRecord) -> None:
-        self.trials = trials
-
-    def __call__(self) -> tuple[TrialRecord, ...]:
-        return self.trials
-
-
-class Store:
-    """An MLflow store, as a reader sees it."""
-
-    def __init__(self, uri: str) -> None:
-        self.target = Target(uri, "autoft")
-        self.client = connect(self.target)
-
-    def runs(self, search_id: str = "5f0c", deleted: bool = False):
-        from mlflow.entities import ViewType
-
-        experiment = self.client.get_experiment_by_name("autoft")
-        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
-        return list(
-            self.client.search_runs([experiment.experiment_id], f"tags.`autoft.search_id` = '{search_id}'", view)
-        )
-
-    def parent(self, search_id: str = "5f0c"):
-        (parent,) = [run for run in self.runs(search_id) if projection.TRIAL not in run.data.tags]
-        return parent
-
-    def children(self, search_id: str = "5f0c"):
-        found = [run for run in self.runs(search_id) if projection.TRIAL in run.data.tags]
-        by_trial = {int(run.data.tags[projection.TRIAL]): run for run in found}
-        assert len(by_trial) == len(found), "a trial has two runs"
-        return by_trial
-
-    def curve(self, run, key: str) -> list[tuple[int, float]]:
-        return sorted((m.step, m.value) for m in self.client.get_metric_history(run.info.run_id, key))
-
-    def content(self, search_id: str) -> dict:
-        """Everything about the trials of a search but ids."""
-        parent = self.parent(search_id)
-        return {
-            trial: {
-                "name": run.info.run_name,
-                "status": run.info.status,
-                "times": (run.info.start_time, run.info.end_time),
-                "params": run.data.params,
-                "tags": {k: v for k, v in run.data.tags.items() if k not in (projection.PARENT, projection.SEARCH)},
-                "child": run.data.tags[projection.PARENT] == parent.info.run_id,
-                "curves": {key: self.curve(run, key) for key in run.data.metrics},
-            }
-            for trial, run in self.children(search_id).items()
-        }
-
-    def mirror(self, records, search=None, **options) -> Mirror:
-        return Mirror(search or a_search(), self.target, records, blocks=BLOCKS, **options)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
-    """An empty store: MLflow takes seconds to make one."""
-    folder = tmp_path_factory.mktemp("template")
-    Store(tracking.default_uri(folder)).client.search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def store(tmp_path, template) -> Store:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "mlflow.db").write_bytes(template.read_bytes())
-    return Store(tracking.default_uri(tmp_path / "runs"))
-
-
-@contextmanager
-def flushed(mirror: Mirror):
-    try:
-        assert mirror.flush(PATIENCE), mirror.problem
-        yield mirror
-    finally:
-        mirror.stop(timeout=0)
-
-
-def flush(mirror: Mirror) -> None:
-    with flushed(mirror):
-        pass
-
 
 # ---- what is shown
 
@@ -161,12 +70,18 @@ def test_the_parent_says_what_the_search_is(store) -> None:
         "autoft.metric": "macro_f1",
         "autoft.direction": "maximize",
         "autoft.fingerprint": "0d8e12",
-        "autoft.rows": "2400",
+        "autoft.kind": "search",
+        "autoft.search": "reviews",
+        "autoft.data": "data/reviews.csv",
+        "autoft.rows": '{"train": 1800, "validation": 300, "test": 300}',
     }
     assert expected.items() <= parent.data.tags.items()
     note = parent.data.tags["mlflow.note.content"]
     assert "Best so far: 0.6212 macro_f1" in note
-    assert f"[#0](#/experiments/{parent.info.experiment_id}/runs/{store.children()[0].info.run_id})" in note
+    assert (
+        f"[#0](#/experiments/{parent.info.experiment_id}/runs/{store.children()[0].info.run_id}?workflowType=machine_learning)"
+        in note
+    )
 
 
 def test_artifacts_of_the_embedded_store_lie_beside_it(store) -> None:
@@ -247,7 +162,8 @@ class CutAt:
 
     WRITES = frozenset(
         {
-            *("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_artifact"),
+            *("create_experiment", "create_run", "log_batch", "set_terminated", "update_run", "log_inputs"),
+            *("log_artifact", "log_artifacts", "set_model_version_tag", "update_model_version"),
             *("create_logged_model", "log_model_artifacts", "log_outputs", "finalize_logged_model"),
             *("create_registered_model", "create_model_version", "set_logged_model_tags"),
             *("set_registered_model_alias", "delete_run", "delete_model_version", "delete_logged_model"),
@@ -652,7 +568,14 @@ def test_the_winner_is_logged_registered_and_predicts(store, tmp_path, no_networ
     assert capfd.readouterr() == ("", ""), "the screen belongs to the search"
     parent = store.parent()
     assert published == tracking.Published(
-        store.target.uri, "autoft", parent.info.experiment_id, parent.info.run_id, "reviews", "1"
+        store.target.uri,
+        "autoft",
+        parent.info.experiment_id,
+        parent.info.run_id,
+        model_name="reviews",
+        model_version="1",
+        champion=True,
+        champion_reason="Champion: there was no other under this name.",
     )
     assert no_network == []
 
@@ -699,14 +622,16 @@ def test_publishing_twice_gives_one_version_and_a_new_winner_a_second(store, tmp
     assert all(len(store.client.get_metric_history(first.run_id, key)) == 1 for key in metrics)
 
     other = tiny_classifier(tmp_path / "other", seed=1)
-    second = store.mirror(ledger).finish(a_report(search, winner=1), other, "reviews", "text-classification")
+    second = store.mirror(ledger).finish(
+        a_report(search, winner=1, test=0.7402), other, "reviews", "text-classification"
+    )
     assert second.model_version == "2"
-    assert str(store.client.get_model_version_by_alias("reviews", "champion").version) == "2"
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 2, "previous": 1}
     assert [n for n, run in store.children().items() if "winner" in run.data.tags] == [1]
 
 
 def a_successor(*replaced: str, identity: str = "new") -> SearchRecord:
-    return replace(a_search(identity), tags={SearchRecord.REPLACES: " ".join(replaced)})
+    return a_search(identity, **{SearchRecord.REPLACES: " ".join(replaced)})
 
 
 def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_path) -> None:
@@ -725,11 +650,16 @@ def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_pat
     champion = store.client.get_model_version_by_alias("reviews", "champion")
     assert champion.tags["autoft.search_id"] == "old", "until there is another"
 
-    published = mirror.finish(a_report(a_successor("old")), model, "reviews", "text-classification")
-    (version,) = store.client.search_model_versions("name = 'reviews'")
-    assert (str(version.version), published.model_version) == ("2", "2")
-    assert str(store.client.get_model_version_by_alias("reviews", "champion").version) == "2"
-    assert {logged.tags["autoft.search_id"] for logged in logged_models(store)} == {"new", "other"}
+    published = mirror.finish(a_report(a_successor("old"), test=0.74), model, "reviews", "text-classification")
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 2, "previous": 1}
+    assert (published.model_version, published.champion) == ("2", True)
+    assert store.client.get_model_version("reviews", "1").tags["autoft.replaced"] == "true"
+
+    third = a_successor("new", "old", identity="newer")
+    store.mirror(Ledger(a_trial(0)), third).finish(a_report(third, test=0.75), model, "reviews", "text-classification")
+    assert {str(v.version) for v in store.client.search_model_versions("name = 'reviews'")} == {"2", "3"}
+    assert store.client.get_registered_model("reviews").aliases == {"champion": 3, "previous": 2}
+    assert {logged.tags["autoft.search_id"] for logged in logged_models(store)} == {"newer", "new", "other"}
     assert store.content("other") == others
     assert len(store.client.search_model_versions("name = 'others'")) == 1
     assert store.client.get_run(own).info.lifecycle_stage == "active"
@@ -738,21 +668,26 @@ def test_what_a_search_replaces_is_put_away_and_nothing_beside_it(store, tmp_pat
 def test_a_replaced_model_that_is_in_use_stays(store, tmp_path) -> None:
     import mlflow
 
-    model, search = tiny_classifier(tmp_path / "model"), a_search("old")
-    store.mirror(Ledger(a_trial(0)), search).finish(a_report(search), model, "reviews", "text-classification")
+    model = tiny_classifier(tmp_path / "model")
+
+    def search(record: SearchRecord, test: float) -> None:
+        report = a_report(record, test=test)
+        store.mirror(Ledger(a_trial(0)), record).finish(report, model, "reviews", "text-classification")
+
+    search(a_search("old"), 0.71)
     store.client.copy_model_version("models:/reviews/1", "shop")
     store.client.set_registered_model_alias("reviews", "production", "1")
-    successor = a_successor("old")
-    store.mirror(Ledger(a_trial(0)), successor).finish(a_report(successor), model, "reviews", "text-classification")
+    search(a_successor("old"), 0.72)
     first, second = (store.client.get_model_version("reviews", number) for number in ("1", "2"))
-    assert (first.aliases, first.tags.get("autoft.replaced")) == (["production"], "true")
+    assert (sorted(first.aliases), first.tags.get("autoft.replaced")) == (["previous", "production"], "true")
     assert (second.aliases, second.tags.get("autoft.replaced")) == (["champion"], None)
 
+    search(a_successor("new", "old", identity="newer"), 0.73)
+    assert store.client.get_registered_model("reviews").aliases == {"production": 1, "previous": 2, "champion": 3}
     store.client.delete_registered_model_alias("reviews", "production")
-    third = a_successor("new", "old", identity="newer")
-    store.mirror(Ledger(a_trial(0)), third).finish(a_report(third), model, "reviews", "text-classification")
-    assert [str(v.version) for v in store.client.search_model_versions("name = 'reviews'")] == ["3"]
-    assert len(logged_models(store)) == 2, "the copy in `shop` needs the files of the first"
+    search(a_successor("newer", "new", "old", identity="newest"), 0.74)
+    assert {str(v.version) for v in store.client.search_model_versions("name = 'reviews'")} == {"3", "4"}
+    assert len(logged_models(store)) == 3, "the copy in `shop` needs the files of the first"
     mlflow.set_tracking_uri(store.target.uri)
     try:
         assert mlflow.transformers.load_model("models:/shop/1")("a film")[0]["label"] in ("negative", "positive")
@@ -822,7 +757,7 @@ def test_the_description_of_a_running_search() -> None:
         for line in text.splitlines()
         if line.startswith("|")
     ]
-    assert rows[0] == list(description._HEAD)
+    assert rows[0] == list(tables.LEADERBOARD)
     assert [row[1] for row in rows[2:]] == ["[#0](#/somewhere)", "#3", "#1", "#2"]
     assert rows[3] == ["2", "#3", "bert-tiny", "2e-5", "16", "3", "all", "0.45", "open", "320", "19 s"]
     assert rows[5][0] == "-" and rows[5][7] == "-"
@@ -835,16 +770,16 @@ def test_smaller_is_better_where_the_metric_says_so() -> None:
     assert "trial #1:" in description.describe(search, trials, {}, {})
     report = a_report(search)
     report["baselines"] = {"tfidf": {"test": 0.7}}
-    assert "not better than tfidf" in description.final_verdict(search, report)
+    assert "not better than tfidf" in verdict.final_verdict(search, report)
 
 
 def test_the_verdict_is_honest_about_baselines() -> None:
     search, report = a_search(), a_report(a_search())
-    assert "chance" not in description.final_verdict(search, report)
+    assert "chance" not in verdict.final_verdict(search, report)
     report["baselines"]["tfidf"]["test"] = 0.71
-    assert "The interval reaches tfidf, so the lead may be chance." in description.final_verdict(search, report)
+    assert "The interval reaches tfidf, so the lead may be chance." in verdict.final_verdict(search, report)
     report["baselines"]["tfidf"]["test"] = 0.74
-    assert "**The winner is not better than tfidf.**" in description.final_verdict(search, report)
+    assert "**The winner is not better than tfidf.**" in verdict.final_verdict(search, report)
 
 
 def test_a_huge_search_still_fits_into_a_tag_and_ends_with_whole_rows() -> None:

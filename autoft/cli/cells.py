@@ -15,7 +15,7 @@ from autoft.words import compact, frozen, short_name
 if TYPE_CHECKING:
     from autoft.records import Direction
 
-_STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FAILED: "red"}
+STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FAILED: "red"}
 
 
 def has_more(trials: Iterable[TrialRecord]) -> bool:
@@ -91,4 +91,4 @@ def state_cell(trial: TrialRecord, running: bool) -> Text:
             return Text("training", "cyan")
         return Text("paused" if trial.reports else "waiting", "yellow")
     reason = f": {' '.join(trial.reason.split())}" if trial.reason else ""
-    return Text(f"{trial.state}{reason}", _STYLES[trial.state])
+    return Text(f"{trial.state}{reason}", STYLES[trial.state])

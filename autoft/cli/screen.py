@@ -12,12 +12,15 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from autoft.cli.cells import has_more, state_cell, trial_cells, trial_table
+from autoft.cli.cells import STYLES, has_more, state_cell, trial_cells, trial_table
+from autoft.cli.sparkline import improvements, sparkline
 from autoft.records import Snapshot, TrialRecord, TrialState, in_order, ranked
 from autoft.report.labels import score
 from autoft.words import compact, format_duration, frozen, short_name
 
 _AROUND = 9  # lines of the screen that aren't trials: header, gaps, table head, "more", and one for the prompt
+_EVENTS = 2  # of the latest trials that ended early, with their reasons
+_ROOMY = 20  # lines of a terminal from which there is room for more than the table
 
 
 class Screen:
@@ -72,13 +75,15 @@ def view(snapshot: Snapshot, width: int, height: int, age: float = 0.0) -> Rende
     wide = has_more(snapshot.trials)
     table = trial_table("", snapshot.metric, progress=True, width=width, wide=wide)
     ordered = _ordered(snapshot)
-    room = max(1, height - _AROUND)
+    progress, events = _so_far(snapshot, width, age), _events(snapshot)
+    extra: list[RenderableType] = [] if height < _ROOMY else [line for line in (progress, *events) if line]
+    room = max(1, height - _AROUND - len(extra))
     shown = ordered[:room]
     for trial in shown:
         *cells, value = trial_cells(trial, snapshot.direction, snapshot.blocks, trial is leader, wide=wide)
         running = trial.number in snapshot.running
         table.add_row(*cells, _progress(trial, snapshot, 10 if width >= 100 else 6), value, state_cell(trial, running))
-    parts: list[RenderableType] = [_header(snapshot, age), _best(snapshot, leader)]
+    parts: list[RenderableType] = [_header(snapshot, age), _best(snapshot, leader), *extra]
     if shown:
         parts += [Text(), table]
     if hidden := len(ordered) - len(shown):
@@ -88,15 +93,14 @@ def view(snapshot: Snapshot, width: int, height: int, age: float = 0.0) -> Rende
 
 def _header(snapshot: Snapshot, age: float) -> Text:
     ended = [trial for trial in snapshot.trials if trial.state is not TrialState.OPEN]
-    failed = sum(trial.state is TrialState.FAILED for trial in ended)
+    early = {state: sum(trial.state is state for trial in ended) for state in (TrialState.PRUNED, TrialState.FAILED)}
     planned = f" of {snapshot.planned}" if snapshot.planned is not None else ""
     used = snapshot.elapsed + age
     times = f"{format_duration(used)} used"
     if snapshot.budget is not None:
         times += f", {format_duration(max(0.0, snapshot.budget - used))} left"
     counts = [f"{len(ended)}{planned} trials done", f"{len(snapshot.running)} training"]
-    if failed:
-        counts.append(f"{failed} failed")
+    counts += [f"{count} {state}" for state, count in early.items() if count]
     return Text.assemble(
         (snapshot.name, "bold"),
         "  ",
@@ -121,6 +125,41 @@ def _best(snapshot: Snapshot, leader: TrialRecord | None) -> Text:
         no_wrap=True,
         overflow="ellipsis",
     )
+
+
+def _so_far(snapshot: Snapshot, width: int, age: float) -> Text | None:
+    """How the best score has risen, from the first report to now."""
+    steps = improvements(snapshot.trials, snapshot.direction)
+    if len(steps) < 2:
+        return None
+    latest = max(report.time for trial in snapshot.trials for report in trial.reports)
+    line = sparkline(steps, latest + age, min(40, max(10, width - 50)), snapshot.direction)
+    return Text.assemble(
+        (f"{score(steps[0][1])} ", "dim"),
+        (line, "green"),
+        (f" {score(steps[-1][1])}", "dim"),
+        (f"  {len(steps) - 1} {'improvement' if len(steps) == 2 else 'improvements'}", "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _events(snapshot: Snapshot) -> list[Text]:
+    """The latest trials that were pruned or failed, and why; the latest first."""
+    early = [t for t in snapshot.trials if t.state in STYLES and t.state is not TrialState.COMPLETE and t.finished]
+    early.sort(key=lambda trial: (trial.finished or 0.0, trial.number), reverse=True)
+    return [
+        Text.assemble(
+            (time.strftime("%H:%M:%S", time.localtime(trial.finished)), "dim"),
+            f"  #{trial.number} ",
+            (str(trial.state), STYLES[trial.state]),
+            f" at {trial.samples:,} samples" if trial.reports else "",
+            f": {' '.join(trial.reason.split())}" if trial.reason else "",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        for trial in early[:_EVENTS]
+    ]
 
 
 def _ordered(snapshot: Snapshot) -> list[TrialRecord]:

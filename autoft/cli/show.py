@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as jsonlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autoft.cli import options
+from autoft.cli.champions import champions_table, crowned
 from autoft.records import ranked
 from autoft.words import RUNS, resume_command
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from autoft.records import SearchRecord, TrialRecord
+    from autoft.tracking import Champion
 
     Searches = list[tuple[SearchRecord, tuple[TrialRecord, ...], dict[str, Any] | None]]
 
@@ -26,7 +29,7 @@ def show(
     runs: options.Runs = RUNS,
     json: options.Json = False,
 ) -> None:
-    """Show the leaderboard of a search, finished or not; without a name, list the searches.
+    """Show the leaderboard of a search, finished or not; without a name, list the searches and the champions.
 
     Examples:
       autoft show quickstart
@@ -40,10 +43,16 @@ def show(
     console = Console(highlight=False)
     if name is None or everything:
         found = _searches(runs)
+        registered, problems = crowned(found, runs)
         if json:
-            typer.echo(jsonlib.dumps([_summary(*entry) for entry in found], indent=2, ensure_ascii=False))
+            typer.echo(jsonlib.dumps(_told(found, registered), indent=2, ensure_ascii=False))
         else:
             console.print(listing(found, runs))
+            if registered:
+                console.print()
+                console.print(champions_table(registered))
+        for problem in problems:
+            typer.echo(f"champions: {problem}", err=True)
         return
     search, trials = api.records(name, runs)
     folder = api.folder_of(name, runs)
@@ -58,7 +67,7 @@ def show(
     if report is not None:
         from autoft.cli.final import final
 
-        console.print(final(report, runs))
+        console.print(final(report, runs, console.width))
     else:
         console.print(f"not finished; go on with: {resume_command(folder)}", markup=False)
 
@@ -130,6 +139,12 @@ def _summary(search: SearchRecord, trials: tuple[TrialRecord, ...], report: dict
         "validation": best,
         "test": report["winner"]["test"] if report else None,
     }
+
+
+def _told(found: Searches, registered: list[Champion]) -> list[dict[str, Any]]:
+    """What `--all --json` says of each search: its summary, and the champion that bears its name."""
+    by_name = {champion.model: asdict(champion) for champion in registered}
+    return [{**_summary(*entry), "champion": by_name.get(entry[0].name)} for entry in found]
 
 
 def _searches(runs: Path) -> Searches:

@@ -32,14 +32,14 @@ def ui(
     from autoft import tracking
     from autoft.tracking.serve import LOOPBACK
 
-    told = _told(runs, name)
-    uri = tracking_uri or _uri(runs, told)
+    known = told(runs, name)
+    uri = tracking_uri or store_uri(runs, known)
     if not uri.startswith(("http://", "https://")) and tracking_uri is None and not runs.is_dir():
         raise InputError(f"--runs {runs}: there is no such folder, so there are no searches to show")
     port = port or tracking.free_port()
     server = tracking.serve(uri, LOOPBACK, port)
     if isinstance(server, str):  # somebody else's server, which runs already
-        typer.echo(f"MLflow: {_page(server, told)}")
+        typer.echo(f"MLflow: {_page(server, known)}")
         return
     base = f"http://{LOOPBACK}:{port}"
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with Ctrl-C ignored
@@ -48,7 +48,7 @@ def ui(
         if not tracking.wait_until_up(base, server):
             ended = f"it ended with code {server.returncode}" if server.poll() is not None else "it does not answer"
             raise TrackingError(f"MLflow did not start: {ended}")
-        typer.echo(f"MLflow: {_page(base, told)}\nCtrl-C ends it")
+        typer.echo(f"MLflow: {_page(base, known)}\nCtrl-C ends it")
         code = server.wait()
     except KeyboardInterrupt:
         return
@@ -57,7 +57,7 @@ def ui(
     raise TrackingError(f"MLflow ended by itself with code {code}")
 
 
-def _told(runs: Path, name: str | None) -> dict[str, str]:
+def told(runs: Path, name: str | None) -> dict[str, str]:
     """What a search says of MLflow: its report, and as `given` what its spec says of the store."""
     if name is None:
         return {}
@@ -67,20 +67,20 @@ def _told(runs: Path, name: str | None) -> dict[str, str]:
     folder = api.folder_of(name, runs)
     if not folder.is_dir():
         raise InputError(f"there is no search {name!r} in {runs}; `autoft show --all` lists them")
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     with suppress(FileNotFoundError):  # not finished: the pages are there already, the report is not
-        told |= json.loads((folder / "report.json").read_text(encoding="utf-8")).get("mlflow") or {}
+        found |= json.loads((folder / "report.json").read_text(encoding="utf-8")).get("mlflow") or {}
     with suppress(SpecError):
         section = read_yaml(folder / "spec.yaml").get("tracking")
-        told["given"] = section.get("uri") if isinstance(section, dict) else None
-    return {key: str(value) for key, value in told.items() if value is not None}
+        found["given"] = section.get("uri") if isinstance(section, dict) else None
+    return {key: str(value) for key, value in found.items() if value is not None}
 
 
-def _uri(runs: Path, told: dict[str, str]) -> str:
+def store_uri(runs: Path, said: dict[str, str]) -> str:
     """The store of a search; the one in the report is without credentials, and gets those that are known."""
     from autoft import tracking
 
-    shown, given = told.get("tracking_uri"), told.get("given")
+    shown, given = said.get("tracking_uri"), said.get("given")
     environment = tracking.resolve_uri(None, runs)
     for known in (given, environment):
         if known is not None and shown in (None, tracking.public_uri(known)):
@@ -88,11 +88,11 @@ def _uri(runs: Path, told: dict[str, str]) -> str:
     return shown or environment
 
 
-def _page(base: str, told: dict[str, str]) -> str:
+def _page(base: str, said: dict[str, str]) -> str:
     from autoft import tracking
 
-    if "experiment_id" in told and "run_id" in told:
-        url: str = tracking.run_url(base, told["experiment_id"], told["run_id"])
+    if "experiment_id" in said and "run_id" in said:
+        url: str = tracking.run_url(base, said["experiment_id"], said["run_id"])
         return url
     return base
 

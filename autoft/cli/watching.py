@@ -37,4 +37,4 @@ def watched(run: Callable[[Observer], Result], runs: Path, as_json: bool) -> Non
     if as_json:
         typer.echo(json.dumps(result.report, indent=2, ensure_ascii=False))
     else:
-        console.print(final(result.report, runs))
+        console.print(final(result.report, runs, console.width))

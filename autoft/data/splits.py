@@ -63,6 +63,11 @@ class Splits:
     fingerprint: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def test_fingerprint(self) -> str:
+        """Fingerprint of the test rows alone: scores on rows with the same one can be compared."""
+        return fingerprint({"test": self.test})
+
 
 class DataRules(Protocol):
     """The part of a task that says what its data have to look like; see `autoft.tasks.Task`."""
@@ -111,6 +116,8 @@ def fingerprint(parts: Mapping[str, pd.DataFrame]) -> str:
     """
     digest = hashlib.sha256()
     for part in PARTS:
+        if part not in parts:
+            continue
         rows = parts[part]
         # JSON tells 1 from "1" and from 1.0, and marks where a value ends.
         digest.update(json.dumps([part, len(rows), [str(name) for name in rows.columns]]).encode())

@@ -96,8 +96,8 @@ def _use(report: Mapping[str, Any]) -> str:
         )
     mlflow = report["mlflow"]
     registered = (
-        f"\n\nMLflow's registry has it as `models:/{mlflow['model_name']}@champion` "
-        f"(version {mlflow['model_version']})."
+        f"\n\nMLflow's registry has it as `models:/{mlflow['model_name']}/{mlflow['model_version']}`"
+        + (f". {mlflow['champion_reason']}" if mlflow.get("champion_reason") else ".")
         if mlflow.get("model_version")
         else ""
     )

@@ -1,20 +1,26 @@
-"""The Markdown on the MLflow page of a search: verdict, leaderboard, how to use the model."""
+"""The Markdown on the MLflow page of a search: the verdict, who stood for it, the leaderboard, how the search went."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from autoft.records import Direction, SearchRecord, TrialRecord, TrialState, in_order, ranked
-from autoft.words import compact, format_duration, frozen, short_name
+from autoft.tracking.datasets import row_counts
+from autoft.tracking.serve import page
+from autoft.tracking.tables import cell, entrants, leaderboard, number
+from autoft.tracking.verdict import headline, reasons, so_far
+from autoft.words import format_duration, short_name
 
 # MLflow cuts a tag at 8,000 characters without a word, and would cut a table in the middle of a row.
 _LIMIT = 7800
 _ROWS = 20
-_REASON = 80  # characters of a reason; the page of the trial has all of it
-_NONE = "-"
-_HEAD = ("rank", "trial", "model", "lr", "batch", "epochs", "freeze", "validation", "state", "samples", "time")
+_FINDINGS = 5  # what the examination of the data has found; the report has all of it
+_SENTENCE = 240  # characters of a sentence that comes from elsewhere
+_IMPROVEMENTS = 6
+_GAP = "&nbsp;"  # MLflow leaves no space between a table and what follows it
 
 
 def describe(
@@ -24,6 +30,7 @@ def describe(
     links: Mapping[int, str],
     *,
     report: Mapping[str, Any] | None = None,
+    pages: str = "",
     usage: str = "",
 ) -> str:
     """The description of a search, for MLflow's `mlflow.note.content`.
@@ -34,149 +41,161 @@ def describe(
         blocks: Number of blocks of each model by its reference, where known.
         links: Address of each trial's page by the trial's number, where known.
         report: The final report; None while the search runs.
+        pages: Markdown with links to where the winner is.
         usage: Markdown on how to use the model, for the end.
 
     Returns:
         At most 7,800 characters; the leaderboard is shortened where it has to be.
     """
-    top = f"{_verdict(search, trials, blocks) if report is None else final_verdict(search, report)}\n\n"
-    top += f"{_counts(search, trials)}\n"
-    end = f"\n### Use the model\n\n{usage}\n" if usage else ""
+    if report is None:
+        top = [so_far(search, trials, blocks), _counts(search, trials)]
+    else:
+        stood, said = entrants(report, links), reasons(search, report)
+        top = [
+            " ".join([headline(search, report), *said[:1]]),
+            pages,  # MLflow folds a description after some lines; these are seen all the same
+            "\n".join(f"- {sentence}" for sentence in said[1:]),
+            f"### Entrants\n\n{stood}\n\n{_GAP}" if stood else "",
+            _data_warnings(report),
+        ]
+    end = [
+        "" if report is None else _how_it_went(search, trials, report),
+        f"### Use the model\n\n{usage}" * bool(usage),
+    ]
     order = in_order(trials, search.direction)
     for rows in range(min(_ROWS, len(order)), 0, -1):
-        text = f"{top}\n### Leaderboard\n\n{_table(search, order, rows, blocks, links)}\n{end}"
+        table = f"### Leaderboard\n\n{leaderboard(search, order, rows, blocks, links)}\n\n{_GAP}"
+        text = _joined([*top, table, *end])
         if len(text) <= _LIMIT:
             return text
-    return f"{top}{end}"[:_LIMIT]
+    return _joined([*top, *end])[:_LIMIT]
 
 
-def final_verdict(search: SearchRecord, report: Mapping[str, Any]) -> str:
-    """The winner, its test score with its interval, and what the trivial models score."""
-    winner = report.get("winner")
-    if not winner:
-        return "**No winner.** The search ended without a trial that could be scored."
-    score = f"**{_number(winner.get('test'))}** {search.metric} on the test set"
-    low, high = winner.get("test_interval") or (None, None)
-    interval = f" (95 % interval {_number(low)} to {_number(high)})" if low is not None and high is not None else ""
-    model = short_name(str(winner.get("params", {}).get("model", "")))
-    text = (
-        f"**The winner is trial #{winner.get('trial')}**{f', {_cell(model)},' if model else ''} "
-        f"with {score}{interval}. Validation chose it; the test set was read once, at the end."
-    )
-    return f"{text}\n\n{_against(search.direction, winner, report)}".rstrip()
+def pages(winner: str | None, registered: tuple[str, str] | None, files: Mapping[str, str]) -> str:
+    """Where to go from the page of a search.
+
+    Args:
+        winner: Address of the winner's run.
+        registered: Name and version of the registered model.
+        files: Address of each file that is worth a look, by what to call it.
+    """
+    found = [f"[the winner's run]({winner})"] if winner else []
+    if registered:
+        name, version = registered
+        address = page(f"#/models/{quote(name, safe='')}/versions/{version}")
+        found.append(f"[registered model {cell(name)}, version {version}]({address})")
+    found += [f"[{name}]({address})" for name, address in files.items()]
+    return f"Go to {' · '.join(found)}" if found else ""
 
 
-def usage(name: str, pipeline: str, model_name: str | None, tracking_uri: str) -> str:
-    """How to use the winner: from the command line, and from Python where it is registered."""
+def usage(name: str, pipeline: str, model: str | None, tracking_uri: str) -> str:
+    """How to use the winner: from the command line, and from Python where it is registered.
+
+    Args:
+        name: Name of the search.
+        pipeline: Name of the `transformers` pipeline; empty where there is none.
+        model: Address of the registered model, such as `models:/reviews@champion`.
+        tracking_uri: Of the store.
+    """
     text = f'```bash\nautoft predict {name} "a text"\n```\n'
-    if model_name and not pipeline:
+    if model and not pipeline:
         text += (
             f"\n```python\nimport mlflow\nfrom autoft import api\n\n"
             f'mlflow.set_tracking_uri("{tracking_uri}")\n'
-            f'folder = mlflow.artifacts.download_artifacts("models:/{model_name}@champion")\n'
+            f'folder = mlflow.artifacts.download_artifacts("{model}")\n'
             f'api.model(folder).predict(["a text"])\n```'
         )
-    elif model_name:
+    elif model:
         text += (
             f"\n```python\nimport mlflow\n\n"
             f'mlflow.set_tracking_uri("{tracking_uri}")\n'
-            f'model = mlflow.transformers.load_model("models:/{model_name}@champion")  # a {pipeline} pipeline\n'
+            f'model = mlflow.transformers.load_model("{model}")  # a {pipeline} pipeline\n'
             f'model("a text")\n```'
         )
     return text
 
 
-def _against(direction: Direction, winner: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    scores: dict[str, float] = {
-        name: values["test"]
-        for name, values in (report.get("baselines") or {}).items()
-        if isinstance(values, Mapping) and isinstance(values.get("test"), int | float)
-    }
-    test = winner.get("test")
-    if not scores or not isinstance(test, int | float):
-        return ""
-    listed = ", ".join(f"{_cell(name)} {_number(value)}" for name, value in scores.items())
-    best = max(scores, key=lambda name: direction.gain(scores[name]))
-    if not direction.better(test, scores[best]):
-        return f"Baselines on the same rows: {listed}. **The winner is not better than {_cell(best)}.**"
-    # The end of the interval that points to worse scores.
-    worst = min(winner.get("test_interval") or (test,), key=direction.gain)
-    clear = direction.better(worst, scores[best])
-    hedge = "" if clear else f" The interval reaches {_cell(best)}, so the lead may be chance."
-    return f"Baselines on the same rows: {listed}.{hedge}"
-
-
-def _verdict(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mapping[str, int]) -> str:
-    order = ranked(trials, search.direction)
-    best = order[0].best(search.direction) if order else None
-    if best is None:
-        return "**No result yet.** The first trials are on their way."
-    config = order[0].config
-    return (
-        f"**Best so far: {_number(best.value)} {search.metric}** on validation, trial #{order[0].number}: "
-        f"{_cell(short_name(config.model))}, learning rate {compact(config.learning_rate)}, "
-        f"batch {config.batch_size}, {config.epochs} epoch{'s' if config.epochs > 1 else ''}, "
-        f"freeze {frozen(config.as_dict(), blocks.get(config.model))}. The test set has not been read."
-    )
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
 def _counts(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
     counts = Counter(record.state for record in trials)
     states = ", ".join(f"{counts[state]} {state}" for state in TrialState if counts[state])
     aim = "larger" if search.direction is Direction.MAXIMIZE else "smaller"
-    number = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}{f' ({states})' if states else ''}"
-    return f"{number} · {search.task} · {aim} {search.metric} is better"
+    total = f"{_trials(len(trials))}{f' ({states})' if states else ''}"
+    return f"{total} · {search.task} · {aim} {search.metric} is better"
 
 
-def _table(
-    search: SearchRecord, order: Sequence[TrialRecord], rows: int, blocks: Mapping[str, int], links: Mapping[int, str]
-) -> str:
-    able = {record.number for record in ranked(order, search.direction)}
-    lines = [_padded(_HEAD), _row(["---"] * len(_HEAD))]
-    for rank, record in enumerate(order[:rows], start=1):
-        best, config = record.best(search.direction), record.config
-        name = f"#{record.number}"
-        lines.append(
-            _padded(
-                (
-                    str(rank) if record.number in able else _NONE,
-                    f"[{name}]({links[record.number]})" if record.number in links else name,
-                    _cell(short_name(config.model)),
-                    compact(config.learning_rate),
-                    str(config.batch_size),
-                    str(config.epochs),
-                    frozen(config.as_dict(), blocks.get(config.model)),
-                    _number(best.value if best else None),
-                    _state(record),
-                    f"{record.samples:,}",
-                    format_duration(record.seconds),
-                )
-            )
-        )
-    rest = len(order) - rows
-    return "\n".join(lines) + (f"\n\n… and {rest} more, in the list of child runs." if rest > 0 else "")
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
 
 
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _how_it_went(search: SearchRecord, trials: Sequence[TrialRecord], report: Mapping[str, Any]) -> str:
+    samples = sum(record.samples for record in trials)
+    cost, rows = report.get("cost") or {}, row_counts(search)
+    times = f"{format_duration(seconds)} in all" if (seconds := report.get("seconds")) else ""
+    if finals := cost.get("finals_seconds"):
+        times += f", {format_duration(finals)} of it for the final round"
+    lines = [
+        _counts(search, trials),
+        ", ".join(filter(None, (f"{samples:,} samples trained", times))),
+        _improvements(search, trials),
+        _models(search, trials),
+        _reasons(trials),
+        _short((report.get("selection") or {}).get("sentence")),
+        f"rows: {', '.join(f'{count:,} {part}' for part, count in rows.items())}" if rows else "",
+    ]
+    return "### How the search went\n\n" + "\n".join(f"- {line}" for line in lines if line)
 
 
-def _padded(cells: Sequence[str]) -> str:
-    # MLflow draws tables without any space between the columns, and drops alignment and styles.
-    return _row([f"{cell}&emsp;" for cell in cells])
+def _improvements(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
+    """The best so far over time; the steps between the first and the last few are left out."""
+    reports = sorted(
+        (report.time, report.value) for r in trials if r.state != TrialState.FAILED for report in r.reports
+    )
+    steps: list[tuple[float, float]] = []
+    for moment, value in reports:
+        if not steps or search.direction.better(value, steps[-1][1]):
+            steps.append((moment, value))
+    if not steps:
+        return ""
+    shown = [f"{number(value)} after {format_duration(max(0.0, moment - search.started))}" for moment, value in steps]
+    if len(shown) > _IMPROVEMENTS:
+        shown = [shown[0], "…", *shown[2 - _IMPROVEMENTS :]]
+    return f"best validation {search.metric} so far: {', '.join(shown)}"
 
 
-def _state(record: TrialRecord) -> str:
-    """The state of a trial, and for one that failed the reason."""
-    if record.state is not TrialState.FAILED or not record.reason:
-        return str(record.state)
-    reason = " ".join(record.reason.split())
-    return f"{record.state}: {_cell(reason if len(reason) <= _REASON else f'{reason[: _REASON - 1]}…')}"
+def _models(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
+    order = ranked(trials, search.direction)
+    counts = Counter(record.config.model for record in trials)
+    said = []
+    for model in dict.fromkeys([record.config.model for record in order] + list(counts)):
+        best = next((record.best(search.direction) for record in order if record.config.model == model), None)
+        said.append(f"{cell(short_name(model))[:60]} {number(best.value if best else None)} ({_trials(counts[model])})")
+    return f"best of each model: {', '.join(said[:6])}" if len(said) > 1 else ""
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _reasons(trials: Sequence[TrialRecord]) -> str:
+    ended = Counter(
+        f"{record.state}: {_short(record.reason)}"
+        for record in trials
+        if record.state in (TrialState.PRUNED, TrialState.FAILED) and record.reason
+    )
+    common = [f"{cell(reason)} ({count})" for reason, count in ended.most_common(4)]
+    return f"ended early: {'; '.join(common)}" + (" …" if len(ended) > 4 else "") if common else ""
 
 
-def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else _NONE
+def _data_warnings(report: Mapping[str, Any]) -> str:
+    findings = (report.get("examination") or {}).get("findings") or ()
+    warnings = [_short(one.get("sentence")) for one in findings if one.get("severity") in ("warning", "refusal")]
+    rest = len(warnings) - _FINDINGS
+    lines = [f"- {warning}" for warning in warnings[:_FINDINGS] if warning]
+    return (
+        "\n".join(["### About the data", "", *lines, *([f"- … and {rest} more"] if rest > 0 else [])]) if lines else ""
+    )
+
+
+def _short(text: object) -> str:
+    said = " ".join(str(text or "").split())
+    return said if len(said) <= _SENTENCE else f"{said[: _SENTENCE - 1]}…"

@@ -20,10 +20,11 @@ def show_front(runs: Runs, records: Sequence[TrialRecord], report: Mapping[str, 
         return
     against = known["axes"][1]
     costs = {point["trial"]: point["cost"] for point in known["points"]}
-    runs.mark(FRONT, known["front"])
+    keys = {record.number: projection.trial_key(record) for record in records}
+    runs.mark(FRONT, {keys[number] for number in known["front"]})
     for record in records:
         if record.number in costs:
             # At the trial's own time: the same again whenever it is published.
             time = projection.milliseconds(record.reports[-1].time)
             name = projection.metric_name(_METRICS.get(against, against))
-            runs.add(record.number, projection.Point(name, float(costs[record.number]), time, record.samples))
+            runs.add(keys[record.number], projection.Point(name, float(costs[record.number]), time, record.samples))

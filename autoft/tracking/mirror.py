@@ -129,6 +129,7 @@ class Mirror:
         status: str = "FINISHED",
         timeout: float = 60.0,
         check: Callable[[], None] = lambda: None,
+        finals: Sequence[TrialRecord] = (),
     ) -> Published:
         """Bring MLflow up to date, publish the result on the parent run, and end the thread.
 
@@ -139,13 +140,14 @@ class Mirror:
             model_dir: Folder with the winner's weights and tokenizer; None where there is no winner.
             model_name: Name in the model registry; None registers nothing.
             pipeline: Name of the `transformers` pipeline that the model is for.
-            artifacts: Gives the files to keep with the parent run, once it is known where everything is: they may
-                say so.
+            artifacts: Gives the files and folders to keep with the parent run, once it is known where everything
+                is: they may say so.
             status: Last status of the parent run: `FINISHED`, `FAILED` or `KILLED`.
             timeout: Seconds that MLflow may take to answer and to be brought up to date. What follows once it
                 has answered, the model above all, may take as long as it needs.
             check: Called between two steps, and while MLflow is waited for; what it raises ends the publishing, and
                 leaves the thread for `stop`.
+            finals: What was trained for the final round, from its own ledger: shown as children of the parent, too.
 
         Returns:
             Where everything is.
@@ -153,6 +155,7 @@ class Mirror:
         Raises:
             TrackingError: MLflow could not be reached or refused; `finish` can be called again later.
         """
+        from autoft.tracking.finals import entrants_of
         from autoft.tracking.publish import publish
 
         self._live = False
@@ -165,7 +168,8 @@ class Mirror:
             raise TrackingError(self.problem)
         try:
             records = self._records()
-            runs = self._bring_up(records, ending=True)
+            entrants = entrants_of(finals, records, report)
+            runs = self._bring_up(records, ending=True, finals=list(zip(finals, entrants, strict=True)))
             published = publish(
                 runs,
                 self._search,
@@ -177,13 +181,23 @@ class Mirror:
                 pipeline=pipeline,
                 artifacts=artifacts,
                 check=check,
+                finals=finals,
+                entrants=entrants,
             )
             usage = ""
             if report.get("winner"):
-                usage = description.usage(self._search.name, pipeline, published.model_name, published.tracking_uri)
-            text = description.describe(self._search, records, self._blocks, runs.links, report=report, usage=usage)
+                usage = description.usage(self._search.name, pipeline, published.model_uri, published.tracking_uri)
+            text = description.describe(
+                self._search,
+                records,
+                self._blocks,
+                runs.links,
+                report=report,
+                pages=_pages(runs, published),
+                usage=usage,
+            )
             runs.set_parent({projection.NOTE: text})
-            runs.set_status(runs.parent, status, _end(records, self._search))
+            runs.set_status(runs.parent, status, _end([*records, *finals], self._search))
             self._finished = True
             self.problem = explain(self._refused, self._target) if self._refused else None
         except Interrupted:
@@ -260,7 +274,9 @@ class Mirror:
             self.problem = None
             return True
 
-    def _bring_up(self, records: Sequence[TrialRecord], *, ending: bool) -> Runs:
+    def _bring_up(
+        self, records: Sequence[TrialRecord], *, ending: bool, finals: Sequence[tuple[TrialRecord, str]] = ()
+    ) -> Runs:
         from autoft.tracking.runs import Runs
 
         if self._client is None:
@@ -277,9 +293,10 @@ class Mirror:
         if self._live:
             runs.set_status(runs.parent, "RUNNING", None)
         self._refused = None
-        for record in records:
+        everything: list[tuple[TrialRecord, str | None]] = [*((record, None) for record in records), *finals]
+        for record, entrant in everything:
             try:
-                runs.bring_up(record, ending=ending)
+                runs.bring_up(record, ending=ending, entrant=entrant)
             except MlflowException as error:
                 if error.get_http_status_code() >= 500:  # MLflow is not there; the next trial would fare no better
                     raise
@@ -297,6 +314,20 @@ class Mirror:
             self._described = now
         if self._last_status is not None:
             runs.set_status(runs.parent, self._last_status, _end(records, self._search))
+
+
+def _pages(runs: Runs, published: Published) -> str:
+    """Links from the page of a search to its winner, its model and its files."""
+    winner = runs.parent.tags.get("autoft.winner_run")
+    name, version = published.model_name, published.model_version
+    # Without artifacts a link would lead to an empty page.
+    top = runs.client.list_artifacts(runs.parent.run_id)
+    files = {entry.path: runs.link(runs.parent.run_id, entry.path) for entry in top}
+    return description.pages(
+        runs.link(winner) if winner else None,
+        (name, version) if name and version else None,
+        {name: files[name] for name in ("report.html", "report.md", "pictures") if name in files},
+    )
 
 
 def _end(records: Sequence[TrialRecord], search: SearchRecord) -> float:

@@ -1,33 +1,31 @@
 """The end of a search in MLflow: the winner's model logged and registered, its scores, the report's files.
 
 Every step first looks whether it has been done, so publishing again, after a cut or out of habit, changes
-nothing. A search that goes on and finds another winner gets a second version of the same model.
+nothing. A search that goes on and finds another winner gets a second version of the same model; which version is
+the champion, `registry.py` decides.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord
-from autoft.tracking import description, projection, replaced, saving
+from autoft.tracking import projection, replaced, saving
+from autoft.tracking.finals import winner_key
 from autoft.tracking.front import show_front
+from autoft.tracking.registry import CONTENT, Measured, Registered, register
 from autoft.tracking.runs import Runs
 from autoft.tracking.target import Target
+from autoft.tracking.verdict import final_verdict, plain_verdict
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-CHAMPION = "champion"
 _MODEL_NAME = "model"  # of the logged model, as mlflow itself would call it
-_CONTENT = "autoft.content"  # digest of weights and config: the model's identity
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Published:
         run_id: Its parent run.
         model_name: Name in the registry, None where nothing was registered.
         model_version: Version under that name.
+        champion: Whether that version is the champion of its name; None where nothing was registered.
+        champion_reason: Why it is, or is not, in a sentence.
     """
 
     tracking_uri: str
@@ -49,6 +49,15 @@ class Published:
     run_id: str
     model_name: str | None
     model_version: str | None
+    champion: bool | None = None
+    champion_reason: str = ""
+
+    @property
+    def model_uri(self) -> str | None:
+        """Address of the registered model, which gives the champion where this is it; None where there is none."""
+        if self.model_name is None:
+            return None
+        return f"models:/{self.model_name}{'@champion' if self.champion else f'/{self.model_version}'}"
 
 
 def publish(
@@ -58,22 +67,28 @@ def publish(
     records: Sequence[TrialRecord],
     report: Mapping[str, Any],
     *,
+    finals: Sequence[TrialRecord] = (),
+    entrants: Sequence[str] = (),
     model_dir: Path | None,
     model_name: str | None,
     pipeline: str,
     artifacts: Callable[[Published], Iterable[Path]],
     check: Callable[[], None] = lambda: None,
 ) -> Published:
-    """Publish the result of a search on its parent run; see `Mirror.finish`."""
+    """Publish the result of a search on its parent run; see `Mirror.finish`.
+
+    The runs of `finals` stand already; `entrants` says of each which entrant was trained.
+    """
     client = runs.client
     winner = report.get("winner") or {}
     number = winner.get("trial")
     record = next((record for record in records if record.number == number), None)
     if record is not None:
-        runs.mark_winner(record.number)
-        runs.set_parent({"autoft.winner": str(number)}, _scores(report, record, search))
+        key = winner_key(winner, record, finals, entrants)
+        runs.mark_winner(key)
+        runs.set_parent(_said(runs, key, search, report), _scores(report, record, search))
     show_front(runs, records, report)
-    registered = None
+    registered: Registered | None = None
     if model_dir is not None:
         check()
         content = _digest(model_dir)
@@ -82,17 +97,19 @@ def publish(
             model_dir,
             pipeline,
             params=projection.params(record) if record else {},
-            tags={projection.SEARCH: search.id, _CONTENT: content},
+            tags={projection.SEARCH: search.id, CONTENT: content},
         )
         check()
         if model_name:
-            registered = _register(
-                runs,
+            registered = register(
+                client,
                 search,
                 model_name,
                 model_id,
+                run_id=runs.parent.run_id,
                 content=content,
-                verdict=description.final_verdict(search, report).replace("**", ""),
+                measured=Measured.of(search, report),
+                verdict=final_verdict(search, report).replace("**", ""),
             )
     replaced.delete_models(client, search)
     published = Published(
@@ -101,12 +118,34 @@ def publish(
         experiment_id=runs.experiment_id,
         run_id=runs.parent.run_id,
         model_name=model_name if registered else None,
-        model_version=registered,
+        model_version=registered.version if registered else None,
+        champion=registered.champion if registered else None,
+        champion_reason=registered.decision if registered else "",
     )
     check()
     for path in artifacts(published):
-        client.log_artifact(runs.parent.run_id, str(path))
+        if path.is_dir():
+            client.log_artifacts(runs.parent.run_id, str(path), path.name)
+        else:
+            client.log_artifact(runs.parent.run_id, str(path))
     return published
+
+
+def _said(runs: Runs, winner: projection.Key, search: SearchRecord, report: Mapping[str, Any]) -> dict[str, str]:
+    """What the parent run is tagged with, for those who look for runs rather than at one."""
+    told = report.get("winner") or {}
+    run = runs.child(winner)
+    tags = {
+        "autoft.verdict": plain_verdict(search, report)[:1000],
+        "autoft.winner": str(told.get("trial")),
+        "autoft.winner_run": run.run_id if run else "",
+        "autoft.winner_model": str((told.get("params") or {}).get("model", "")),
+        projection.ENTRANT: str(told.get("entrant") or ""),
+        projection.SECONDS: f"{report['seconds']:.1f}" if report.get("seconds") else "",
+    }
+    compared = report.get("comparisons") or {}
+    tags |= {f"autoft.against_{key}": str((entry or {}).get("verdict") or "") for key, entry in compared.items()}
+    return {key: value for key, value in tags.items() if value}
 
 
 def _scores(report: Mapping[str, Any], record: TrialRecord, search: SearchRecord) -> list[projection.Point]:
@@ -115,6 +154,7 @@ def _scores(report: Mapping[str, Any], record: TrialRecord, search: SearchRecord
     low, high = winner.get("test_interval") or (None, None)
     values: dict[str, Any] = {f"test_{name}": value for name, value in (report.get("test_metrics") or {}).items()}
     values |= {
+        "test_score": winner.get("test"),  # by this name whatever the metric, for queries over all tasks
         f"test_{search.metric}": winner.get("test"),
         f"test_{search.metric}_low": low,
         f"test_{search.metric}_high": high,
@@ -122,6 +162,8 @@ def _scores(report: Mapping[str, Any], record: TrialRecord, search: SearchRecord
     }
     for name, scores in (report.get("baselines") or {}).items():
         values[f"baseline_{name}_test_{search.metric}"] = scores.get("test") if isinstance(scores, Mapping) else None
+    lead = ((report.get("comparisons") or {}).get("plain") or {}).get("difference")
+    values["lead_over_plain"] = round(lead, 6) if isinstance(lead, float) else lead
     time = projection.milliseconds(record.reports[-1].time if record.reports else record.started)
     return [
         projection.Point(projection.metric_name(key), float(value), time, record.samples)
@@ -168,42 +210,3 @@ def _log_model(
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])  # a second time is an error
     client.finalize_logged_model(model.model_id, "READY")
     return str(model.model_id)
-
-
-def _register(runs: Runs, search: SearchRecord, name: str, model_id: str, *, content: str, verdict: str) -> str:
-    """Make the logged model a version of the registered model `name`, and the champion; the version."""
-    from mlflow.exceptions import MlflowException
-
-    client = runs.client
-    try:
-        client.create_registered_model(name, description=f"Models that autoft has found for {search.task}.")
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
-            raise
-    quoted = name.replace("'", "''")
-    found = client.search_model_versions(f"name = '{quoted}' AND tags.`{_CONTENT}` = '{content}'")
-    versions = [version for version in found if version.tags.get(projection.SEARCH) == search.id]
-    if versions:
-        registered = max(versions, key=lambda version: int(version.version))
-    else:
-        registered = client.create_model_version(
-            name,
-            source=_source(client, model_id),
-            run_id=runs.parent.run_id,
-            tags={projection.SEARCH: search.id, _CONTENT: content},
-            description=verdict,
-            model_id=model_id,
-        )
-    # As mlflow.register_model notes it, for the model's page to link to its versions.
-    noted = json.dumps([{"name": name, "version": registered.version}])
-    client.set_logged_model_tags(model_id, {"mlflow.modelVersions": noted})
-    client.set_registered_model_alias(name, CHAMPION, registered.version)
-    return str(registered.version)
-
-
-def _source(client: MlflowClient, model_id: str) -> str:
-    # A database without a server looks an id up in the process's global store, which is another one or none; a
-    # server takes nothing but ids where the files lie with it.
-    if str(client.tracking_uri).startswith("http"):
-        return f"models:/{model_id}"
-    return str(client.get_logged_model(model_id).artifact_location)

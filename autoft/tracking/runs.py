@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord, TrialState
-from autoft.tracking import projection
+from autoft.tracking import datasets, projection
+from autoft.tracking.projection import Key, Kind
+from autoft.tracking.serve import page
 from autoft.tracking.target import Target
+from autoft.words import public_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,6 +36,7 @@ class Run:
     status: str
     tags: dict[str, str] = field(default_factory=dict)
     params: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)  # digests of its data sets
     deleted: bool = False
 
 
@@ -52,10 +57,10 @@ class Runs:
         self._search = search
         self._blocks = blocks
         self._parent: Run | None = None
-        self._children: dict[int, Run] = {}
+        self._children: dict[Key, Run] = {}
 
     def find(self) -> None:
-        """Read from MLflow what is there already; create nothing but the experiment and the parent run.
+        """Read from MLflow what is there already; create nothing but the experiment and the parent run with its data.
 
         Where a create call was given up for lost and arrived after all, the superfluous run is deleted
         (MLflow keeps it in its bin).
@@ -64,15 +69,18 @@ class Runs:
             TrackingError: The experiment has been deleted.
         """
         self.experiment_id = self._experiment()
-        groups: dict[str, list[Run]] = {}
+        parents: list[Run] = []
+        groups: dict[Key, list[Run]] = {}
         for run in self._search_runs():
-            groups.setdefault(run.tags.get(projection.TRIAL, ""), []).append(run)
-        parents = groups.pop("", [])
+            key = projection.key_of(run.tags)
+            (parents if key is None else groups.setdefault(key, [])).append(run)
         self._parent = self._one_of(parents) if parents else self._create_parent()
         if self._parent.deleted:  # a search that goes on needs its page
             self.client.restore_run(self._parent.run_id)
             self._parent.deleted = False
-        self._children = {int(trial): self._one_of(group) for trial, group in groups.items() if trial.isdecimal()}
+        self.set_parent(self._about())
+        self._log_data()
+        self._children = {key: self._one_of(group) for key, group in groups.items()}
         for child in self._children.values():
             if not child.deleted and child.tags.get(projection.PARENT) != self.parent.run_id:
                 self._log(child, tags={projection.PARENT: self.parent.run_id})
@@ -88,10 +96,21 @@ class Runs:
     def links(self) -> dict[int, str]:
         """Addresses of the trials' pages inside MLflow's own, by trial."""
         return {
-            number: f"#/experiments/{self.experiment_id}/runs/{run.run_id}"
-            for number, run in self._children.items()
-            if not run.deleted
+            int(key.name): self.link(run.run_id)
+            for key, run in self._children.items()
+            if key.kind is Kind.TRIAL and key.name.isdecimal() and not run.deleted
         }
+
+    def link(self, run_id: str, artifact: str = "") -> str:
+        """Address inside MLflow's own pages of a run, or of one of its artifacts."""
+        if artifact:
+            return page(f"#/experiments/{self.experiment_id}/runs/{run_id}/artifacts/{quote(artifact)}")
+        return page(f"#/experiments/{self.experiment_id}/runs/{run_id}")
+
+    def child(self, key: Key) -> Run | None:
+        """The run of a child; None where there is none, or a person has deleted it."""
+        run = self._children.get(key)
+        return None if run is None or run.deleted else run
 
     def set_parent(self, tags: Mapping[str, str], metrics: Iterable[projection.Point] = ()) -> None:
         """Set tags of the parent run that differ, and log metrics."""
@@ -108,20 +127,26 @@ class Runs:
             self.client.set_terminated(run.run_id, status, None if end is None else projection.milliseconds(end))
         run.status = status
 
-    def bring_up(self, record: TrialRecord, *, ending: bool = False) -> None:
+    def bring_up(self, record: TrialRecord, *, ending: bool = False, entrant: str | None = None) -> None:
         """Give a trial its run, and the run whatever it lacks: params, points, tags, status.
 
         Args:
             record: The trial.
             ending: The search stops here, and with it a trial that is still open.
+            entrant: The entrant of the final round that was trained; None for a trial of the search.
         """
-        run = self._children.get(record.number)
+        key = projection.trial_key(record) if entrant is None else projection.final_key(record)
+        run = self._children.get(key)
         if run is None:
-            run = self._children[record.number] = self._create_child(record)
+            run = self._children[key] = self._create_child(record, key, entrant)
         if run.deleted:  # by a person, who had a reason
             return
         arrived = int(run.tags.get(projection.SAMPLES, "-1"))
-        wanted = projection.tags(record)
+        wanted = {**projection.identity(key, self._search), **projection.tags(record)}
+        if said := projection.note(record, self._search):
+            wanted[projection.NOTE] = said
+        if entrant is not None:
+            wanted[projection.ENTRANT] = entrant
         # A ledger that lost its last report trains it again: what MLflow has already is not logged twice.
         wanted[projection.SAMPLES] = str(max(arrived, record.samples))
         changed = {key: value for key, value in wanted.items() if run.tags.get(key, "") != value}
@@ -135,26 +160,40 @@ class Runs:
             status = "KILLED"  # until the search goes on
         self.set_status(run, status, end)
 
-    def mark_winner(self, trial: int) -> None:
-        """Tag the run of `trial` as the winner, and no other."""
-        self.mark(projection.WINNER, {trial})
+    def mark_winner(self, winner: Key) -> None:
+        """Tag the run of `winner` as the winner, and no other."""
+        self.mark(projection.WINNER, {winner})
 
-    def mark(self, tag: str, trials: Container[int]) -> None:
-        """Set `tag` to `true` on the runs of `trials`, and on no other."""
-        for number, run in self._children.items():
+    def mark(self, tag: str, marked: Container[Key]) -> None:
+        """Set `tag` to `true` on the runs of `marked`, and on no other."""
+        for key, run in self._children.items():
             if run.deleted:
                 continue
-            if number in trials and run.tags.get(tag) != "true":
+            if key in marked and run.tags.get(tag) != "true":
                 self._log(run, tags={tag: "true"})
-            elif number not in trials and tag in run.tags:
+            elif key not in marked and tag in run.tags:
                 self.client.delete_tag(run.run_id, tag)
                 del run.tags[tag]
 
-    def add(self, trial: int, point: projection.Point) -> None:
-        """Log a metric on the run of a trial."""
-        run = self._children.get(trial)
+    def add(self, key: Key, point: projection.Point) -> None:
+        """Log a metric on a run."""
+        run = self._children.get(key)
         if run is not None and not run.deleted:
             self._log(run, metrics=[point])
+
+    def _log_data(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        data = datasets.dataset(self._search)
+        if data is None or data.dataset.digest in self.parent.data:
+            return
+        try:
+            self.client.log_inputs(self.parent.run_id, datasets=[data])  # a second time changes nothing
+        except MlflowException as error:
+            if error.get_http_status_code() >= 500:
+                raise
+        # A store that has no data sets is no reason not to show the search.
+        self.parent.data.add(data.dataset.digest)
 
     def _experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -202,21 +241,27 @@ class Runs:
                 self.client.delete_run(superfluous.run_id)
         return runs[0]
 
-    def _create_parent(self) -> Run:
+    def _about(self) -> dict[str, str]:
         search = self._search
         about = {"task": search.task, "metric": search.metric, "direction": str(search.direction), **search.tags}
         tags = {
-            key if key.startswith("autoft.") else f"autoft.{key}": str(value)[:5000] for key, value in about.items()
+            key if key.startswith("autoft.") else f"autoft.{key}": public_uri(str(value))[:5000]
+            for key, value in about.items()
         }
-        return self._create(search.name, search.started, tags)
+        return {**tags, projection.KIND: str(Kind.SEARCH), projection.NAME: search.name}
 
-    def _create_child(self, record: TrialRecord) -> Run:
+    def _create_parent(self) -> Run:
+        return self._create(self._search.name, self._search.started, self._about())
+
+    def _create_child(self, record: TrialRecord, key: Key, entrant: str | None) -> Run:
         tags = {
-            projection.TRIAL: str(record.number),
+            **projection.identity(key, self._search),
             projection.PARENT: self.parent.run_id,
             projection.STATE: str(TrialState.OPEN),
         }
-        return self._create(projection.run_name(record, self._blocks), record.started, tags)
+        if entrant is None:
+            return self._create(projection.run_name(record, self._blocks), record.started, tags)
+        return self._create(projection.final_name(record, entrant, self._blocks), record.started, tags)
 
     def _create(self, name: str, started: float, tags: Mapping[str, str]) -> Run:
         # Identity goes in with the run itself: cut off right after, the run can still be found again.
@@ -257,5 +302,6 @@ def _known(run: Any) -> Run:
         status=run.info.status,
         tags=dict(run.data.tags),
         params=set(run.data.params),
+        data={entry.dataset.digest for entry in (run.inputs.dataset_inputs if run.inputs else ())},
         deleted=run.info.lifecycle_stage == "deleted",
     )

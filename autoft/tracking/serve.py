@@ -75,10 +75,14 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], timeout: float = 1
     return False
 
 
+def page(address: str) -> str:
+    """One of MLflow's pages with the menu for training; MLflow 3 shows that for language-model agents otherwise."""
+    return f"{address}?workflowType=machine_learning"
+
+
 def run_url(base: str, experiment_id: str, run_id: str) -> str:
     """Address of a run's page on the server at `base`."""
-    page = f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}"
-    return f"{page}?workflowType=machine_learning"  # MLflow 3 shows the menu for language-model agents otherwise
+    return page(f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}")
 
 
 def model_url(base: str, name: str, version: str | None = None) -> str:
