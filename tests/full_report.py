@@ -151,7 +151,7 @@ def _finals(report: dict[str, Any], test: float) -> dict[str, Any]:
         _entrant(f"trial-{n}", "finalist", n, board[n], 0.012, test - gap, (gap, gap - 0.019, gap + 0.021))
         for n, gap in zip(rivals[:2], (0.004, 0.027), strict=True)
     ]
-    soup = _entrant("soup", "soup", WINNER, board[WINNER], 0.0, test - 0.002, (0.002, -0.009, 0.012))
+    soup = _entrant("soup", "soup", WINNER, board[WINNER], 0.007, test - 0.002, (0.002, -0.009, 0.012))
     soup |= {
         "ingredients": [f"trial-{WINNER}/0", f"trial-{rivals[0]}/1"],
         "spread": None,

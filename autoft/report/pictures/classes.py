@@ -57,13 +57,13 @@ def calibration(report: Mapping[str, Any], trials: Sequence[TrialRecord], rungs:
     if not after:
         return None
     lines = [Line("as sure as right", ((0, 0), (1, 1)), Stroke.DOTTED, tone=Tone.FAINT)]
-    for name, points, stroke, marker, tone in (
-        ("before", before, Stroke.DASHED, Marker.OPEN_SQUARE, Tone.SECOND),
-        ("after", after, Stroke.SOLID, Marker.CIRCLE, Tone.FIRST),
+    for name, points, stroke, marker, few, tone in (
+        ("before", before, Stroke.DASHED, Marker.OPEN_SQUARE, Marker.OPEN_CIRCLE, Tone.SECOND),
+        ("after", after, Stroke.SOLID, Marker.CIRCLE, Marker.CROSS, Tone.FIRST),
     ):
         for legend, shape, own, path in (
             (f"{name} calibration", marker, [p for p in points if p[2] >= FEW], stroke),
-            (f"{name}, fewer than {FEW} rows", Marker.CROSS, [p for p in points if p[2] < FEW], Stroke.NONE),
+            (f"{name}, fewer than {FEW} rows", few, [p for p in points if p[2] < FEW], Stroke.NONE),
         ):
             texts = tuple(
                 f"{name}: where it is {percent(sure)} sure it is right in {percent(right)} of {amount(rows, 'row')}"

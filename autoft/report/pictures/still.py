@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 760  # pixels, as in a browser
 _DPI = 100
+_COLUMNS = 4  # of the legend
 _SCALE = 2  # dots for each pixel
 _STROKES = {Stroke.SOLID: "-", Stroke.DASHED: (0, (6, 3)), Stroke.DOTTED: (0, (1.5, 2)), Stroke.NONE: "none"}
 _MARKERS = {
@@ -64,11 +66,14 @@ def png(picture: Picture) -> bytes:
         warnings.simplefilter("ignore")  # no glyph for a character of a label: it stands in the HTML
         caption = textwrap.wrap(picture.caption, 118)
         # The title and the caption have room of their own above and below what a browser draws.
-        height = picture.height + 30 + 17 * len(caption)
+        named = picture.named if picture.named > 1 else 0
+        above = 1 + 19 * math.ceil(named / _COLUMNS)
+        height = picture.height + above + 20 + 17 * len(caption)
         figure = Figure((_WIDTH / _DPI, height / _DPI), dpi=_DPI * _SCALE, layout="constrained")
         FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
+        place, axes = figure.subplots(2, height_ratios=(above, picture.height))
         _draw(axes, picture)
+        _legend(place, axes, picture) if named else place.set_axis_off()
         figure.suptitle(picture.title, x=0.012, ha="left", weight="bold", size=11.5)
         figure.supxlabel("\n".join(caption), x=0.012, ha="left", size=8.8, color=COLOURS["muted"], linespacing=1.35)
         file = io.BytesIO()
@@ -88,15 +93,18 @@ def _draw(axes: Axes, picture: Picture) -> None:
         _bars(axes, bars, picture, place)
     for label in picture.labels:
         _label(axes, label)
-    if picture.named > 1:
-        handles, names = axes.get_legend_handles_labels()
-        if picture.bars:  # the first of a group is drawn lowest
-            handles, names = handles[::-1], names[::-1]
-        # Outside the axes, which it would otherwise squeeze where it is wide.
-        legend = axes.get_figure(root=True).legend(  # type: ignore[union-attr]
-            handles, names, loc="outside upper left", ncols=min(4, picture.named), frameon=False, fontsize=8.5
-        )
-        legend.set_in_layout(True)
+
+
+def _legend(place: Axes, axes: Axes, picture: Picture) -> None:
+    """The legend in a place of its own above the axes, which it would otherwise squeeze where it is wide."""
+    place.set_axis_off()
+    handles, names = axes.get_legend_handles_labels()
+    if picture.bars:  # the first of a group is drawn lowest
+        handles, names = handles[::-1], names[::-1]
+    legend = place.legend(
+        handles, names, loc="upper left", ncols=_COLUMNS, frameon=False, fontsize=8.5, borderaxespad=0, borderpad=0
+    )
+    legend.set_in_layout(False)
 
 
 def _scale(axes: Axes, picture: Picture) -> None:

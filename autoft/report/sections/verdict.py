@@ -66,7 +66,7 @@ def verdict_section(report: Mapping[str, Any]) -> Section | None:
         for finding in (report.get("examination") or {}).get("findings") or ()
         if finding.get("severity") in ("warning", "refusal") and finding.get("sentence")
     ]
-    read = report.get("test_read") or {}
+    read, selection = report.get("test_read") or {}, report.get("selection") or {}
     once = (
         f"The test rows had been read {amount(read['earlier'], 'time')} before: this reading is not the first, "
         "and the score may be flattered."
@@ -89,8 +89,8 @@ def verdict_section(report: Mapping[str, Any]) -> Section | None:
                 "The interval says how far the score would move with another test set of this size, from 1,000 "
                 "bootstrap resamples. Validation alone chose the winner; the test rows were locked until then"
                 f"{'' if once else ' and read once'}. "
-                f"On validation it had {metric} {score(winner['validation'])}, "
-                "which is flattered by having been chosen."
+                f"On validation it had {metric} {score(winner['validation'])}"
+                f"{'.' if selection.get('sentence') else ', which is flattered by having been chosen.'}"
             ),
         ),
     )
