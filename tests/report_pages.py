@@ -13,8 +13,6 @@ from mlflow_pages import _ARGUMENTS, chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-_DRAWN = "document.querySelectorAll('.picture.drawn').length === document.querySelectorAll('.plot').length"
-
 
 @dataclass
 class Opened:
@@ -27,7 +25,10 @@ class Opened:
 
     def wait_until_drawn(self) -> None:
         """Waits until every picture has taken the place of its still."""
-        self.page.wait_for_function(_DRAWN)
+        from playwright.sync_api import expect
+
+        # Not `wait_for_function`, which evaluates a string: the page's own policy forbids that.
+        expect(self.page.locator(".picture.drawn")).to_have_count(self.page.locator(".plot").count(), timeout=60_000)
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """Takes a picture of the page."""
@@ -35,7 +36,9 @@ class Opened:
 
 
 @contextmanager
-def opened(report: Path, *, width: int = 1100, height: int = 900, scheme: str = "light") -> Iterator[Opened]:
+def opened(
+    report: Path, *, width: int = 1100, height: int = 900, scheme: str = "light", scripts: bool = True
+) -> Iterator[Opened]:
     """The report in a browser that has no network."""
     executable = chromium()
     from playwright.sync_api import sync_playwright
@@ -47,6 +50,7 @@ def opened(report: Path, *, width: int = 1100, height: int = 900, scheme: str = 
                 viewport={"width": width, "height": height},
                 color_scheme=scheme,  # type: ignore[arg-type]
                 offline=True,
+                java_script_enabled=scripts,
             )
             page = context.new_page()
             page.set_default_timeout(60_000)
