@@ -18,7 +18,8 @@ from autoft.report.pictures import describe, interactive, still, write_pictures
 from autoft.report.pictures.classes import FEW, calibration, confusion_matrix, confusions
 from autoft.report.pictures.cost import front, score_against_cost
 from autoft.report.pictures.drawing import PICTURES
-from autoft.report.pictures.knobs import comparable, importances, parallel_coordinates, weigh
+from autoft.report.pictures.importances import comparable, importances, weigh
+from autoft.report.pictures.parallel import BEST, CROWD, parallel_coordinates
 from autoft.report.pictures.picture import Line, Marker, Picture, Stroke, Tone, log_axis
 from autoft.report.pictures.search import best_so_far, learning_curves, without_pauses
 from autoft.report.pictures.varied import varied
@@ -139,7 +140,7 @@ def test_each_trial_is_a_line_through_its_knobs_to_its_score() -> None:
     values = [trial.best(MAXIMIZE).value for trial in able]  # type: ignore[union-attr]
     low, high = min(values), max(values)
     assert sorted(ends) == pytest.approx(sorted((value - low) / (high - low) for value in values))
-    assert len([p for p in line(picture, "best quarter").points if p is None]) == round(len(able) / 4)
+    assert len([p for p in line(picture, "the best").points if p is None]) == round(len(able) / 4)
 
 
 def test_the_caption_names_what_the_best_share() -> None:
@@ -149,7 +150,17 @@ def test_the_caption_names_what_the_best_share() -> None:
     ]
     picture = parallel_coordinates(REPORT, trials, ())
     assert picture is not None
-    assert picture.caption == "The best quarter (4 of 16 trials) has in common: learning rate 3e-4."
+    assert picture.caption == "The best 4 of 16 trials have in common: learning rate 3e-4."
+
+
+def test_of_many_trials_some_are_shown() -> None:
+    picture = parallel_coordinates(REPORT, full_trials(700), RUNGS)
+    assert picture is not None
+    assert len([p for p in line(picture, "the best").points if p is None]) == BEST
+    crowd = line(picture, "of the other")
+    shown = len([p for p in crowd.points if p is None])
+    assert CROWD / 2 < shown <= CROWD and crowd.name.startswith(f"{shown} of the other 67")
+    assert picture.caption.startswith(f"The best {BEST} of 699 trials ")
 
 
 def test_a_knob_without_a_part_in_a_trial_is_passed_below() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoft.records import TrialRecord
 from autoft.report.files import replace
-from autoft.report.pictures import classes, cost, interactive, knobs, search, still
+from autoft.report.pictures import classes, cost, importances, interactive, parallel, search, still
 from autoft.report.pictures.picture import Picture
 
 FOLDER = "pictures"
@@ -24,8 +24,8 @@ Describe = Callable[[Mapping[str, Any], Sequence[TrialRecord], Sequence[int]], P
 PICTURES: Mapping[str, Describe] = {
     "best-so-far": search.best_so_far,
     "learning-curves": search.learning_curves,
-    "parallel-coordinates": knobs.parallel_coordinates,
-    "importances": knobs.importances,
+    "parallel-coordinates": parallel.parallel_coordinates,
+    "importances": importances.importances,
     "score-against-cost": cost.score_against_cost,
     "confusion-matrix": classes.confusion_matrix,
     "calibration": classes.calibration,

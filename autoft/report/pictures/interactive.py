@@ -183,7 +183,7 @@ def _rule(drawn: Figure, rule: Rule, picture: Picture) -> None:
             else {"x": place, "xanchor": "left", "xshift": 2, "y": 0, "yref": "paper", "yanchor": "bottom"}
         )
         font = {"size": 11, "color": COLOURS["muted"]}
-        drawn.add_annotation(text=html.escape(rule.text), showarrow=False, font=font, **end)
+        drawn.add_annotation(text=html.escape(rule.text), showarrow=False, font=font, bgcolor=COLOURS["paper"], **end)
 
 
 def _label(drawn: Figure, label: Label, picture: Picture) -> None:

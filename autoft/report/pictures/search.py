@@ -17,6 +17,7 @@ _STYLES = (
     (Stroke.DASHED, Marker.OPEN_CIRCLE),
 )
 NAMED = len(_STYLES)  # trials beside the winner whose curves can be told apart
+_CROWD = 150  # points or curves above which they are drawn smaller
 _LATE = 0.9  # of the time: what is found after it says that there may be more to find
 _WIDE = 10  # times the smallest number of samples: then a logarithmic axis
 
@@ -56,7 +57,7 @@ def best_so_far(report: Mapping[str, Any], trials: Sequence[TrialRecord], rungs:
             Stroke.NONE,
             Marker.OPEN_CIRCLE,
             Tone.FAINT,
-            size=5,
+            size=5 if len(found) <= _CROWD else 2.5,
             texts=tuple(f"trial {n}, {e.samples:,} samples: {score(e.value)}" for _, n, e in found),
         ),
         Line(
@@ -121,7 +122,10 @@ def learning_curves(report: Mapping[str, Any], trials: Sequence[TrialRecord], ru
         if rest:
             label = f"{amount(len(rest), 'trial')} {name}"
             marker = Marker.CIRCLE if name == "completed" else Marker.CROSS
-            lines.append(Line(label, tuple(points), strokes[name], marker, Tone.FAINT, 1, size=4, texts=tuple(texts)))
+            width = 1.0 if len(rest) <= _CROWD else 0.5
+            lines.append(
+                Line(label, tuple(points), strokes[name], marker, Tone.FAINT, width, size=4 * width, texts=tuple(texts))
+            )
     for trial, (stroke, marker) in reversed(list(zip(named, _STYLES, strict=False))):
         name = f"#{trial.number} {short_name(trial.config.model)}"
         lines.append(Line(name, tuple(_curve(trial)), stroke, marker, Tone.OTHER, 1.5, texts=tuple(_said(trial))))

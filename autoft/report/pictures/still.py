@@ -36,6 +36,7 @@ _SIDES = {
     "right": ((8, 0), "left", "center"),
     "left": ((-8, 0), "right", "center"),
 }
+_BEHIND = {"facecolor": COLOURS["paper"], "edgecolor": "none", "pad": 0.8, "alpha": 0.8}  # words over lines
 # `$` in a label is a dollar, not the start of a formula.
 _STYLE: Any = {
     "text.parse_math": False,
@@ -188,7 +189,7 @@ def _cells(axes: Axes, cells: Cells) -> None:
 
 def _rule(axes: Axes, rule: Rule) -> None:
     style: dict[str, Any] = {"color": COLOURS["muted"], "linewidth": 0.9, "linestyle": _STROKES[Stroke.DOTTED]}
-    across = {"textcoords": "offset points", "size": 8, "color": COLOURS["muted"]}
+    across = {"textcoords": "offset points", "size": 8, "color": COLOURS["muted"], "bbox": _BEHIND}
     if rule.level:
         axes.axhline(rule.at, zorder=1, **style)
         place = {"xy": (0, rule.at), "xycoords": ("axes fraction", "data"), "xytext": (3, 2), "ha": "left"}
@@ -210,5 +211,5 @@ def _label(axes: Axes, label: Label) -> None:
         va=vertical,
         size=9,
         weight="bold" if label.strong else "normal",
-        bbox={"facecolor": COLOURS["paper"], "edgecolor": "none", "pad": 0.8, "alpha": 0.8},
+        bbox=_BEHIND,
     )

@@ -38,6 +38,11 @@ class Varied:
         return all(isinstance(value, int | float) for value in self.values)
 
     @property
+    def few(self) -> bool:
+        """Whether there are so few values that many trials share one."""
+        return not self.numeric or len(self.values) <= _FEW
+
+    @property
     def name(self) -> str:
         """The knob for people: `learning rate`."""
         return self.knob.replace("_", " ")
@@ -57,7 +62,7 @@ class Varied:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Places between 0 and 1 and what stands there."""
-        shown = self.values if not self.numeric or len(self.values) <= _FEW else (self.values[0], self.values[-1])
+        shown = self.values if self.few else (self.values[0], self.values[-1])
         return [(self.place(value), self.say(value)) for value in shown]
 
     def distribution(self) -> BaseDistribution:
