@@ -258,7 +258,26 @@ def test_cost_is_seconds_unless_the_search_had_another() -> None:
     assert picture is not None
     assert picture.x.title == "parameters"
     assert [point[0] for point in line(picture, "Pareto").points if point] == [4.4e6, 22e6]
-    assert "4.4 million parameters" in picture.caption
+    assert "22 million parameters" in picture.caption and "pruned" not in picture.caption
+
+
+def test_the_caption_says_what_most_of_the_way_costs() -> None:
+    values = ((1, 0.5), (2, 0.84), (3, 0.87), (5, 0.86), (9, 0.9))
+    trials = [
+        replace(
+            flat(REPORT, n, 1e-4 * (n + 1), value),
+            reports=(Report(160, value, {}, 0.5, float(seconds), REPORT["started"] + seconds),),
+        )
+        for n, (seconds, value) in enumerate(values)
+    ]
+    picture = score_against_cost(REPORT, trials, ())
+    assert picture is not None
+    assert picture.caption.startswith(
+        "For 4 of 5 trials there is none that is both better and cheaper. Trial 2 gets nine tenths of the way from the "
+        "worst score to the best (0.8700) for 3 s; the best, trial 4, has 0.9000 for 9 s."
+    )
+    picture = score_against_cost(REPORT, [trials[0], trials[4]], ())
+    assert picture is not None and "for less, none gets nine tenths of the way" in picture.caption
 
 
 # --- the winner's answers ---

@@ -12,7 +12,7 @@ from autoft.report.pictures.picture import Axis, Label, Line, Marker, Picture, S
 from autoft.words import format_duration, short_name
 
 _WIDE = 20  # times the cheapest: then a logarithmic axis
-_CLOSE = 0.01  # of the span of all scores: as good as the best, for the caption
+_MOST = 0.9  # of the way from the worst score to the best
 SHAPES = (Marker.OPEN_CIRCLE, Marker.OPEN_SQUARE, Marker.DIAMOND, Marker.TRIANGLE, Marker.CROSS)
 
 Point = tuple[float, float, TrialRecord]  # cost, score, of whom
@@ -37,6 +37,7 @@ def score_against_cost(
         front(points, direction) if given is None else [point for point in points if point[2].number in given],
         key=lambda point: point[:2],
     )
+    near, top = nearest(points, direction)
     winner = winner_number(report)
     lines = [
         Line(
@@ -71,13 +72,11 @@ def score_against_cost(
     return Picture(
         "score-against-cost",
         "Score against cost",
-        _caption(points, efficient, chosen, axis, direction),
+        _caption(points, len(efficient), near, top, axis),
         log_axis(unit, low, high) if log else Axis(unit, bounds=(0, high * 1.08)),
         Axis(f"best validation {metric}"),
         tuple(lines),
-        labels=tuple(
-            Label(cost, value, f"#{trial.number}") for cost, value, trial in efficient if trial.number != winner
-        ),
+        labels=() if near[2].number == winner else (Label(near[0], near[1], f"#{near[2].number}"),),
     )
 
 
@@ -90,10 +89,19 @@ def front(points: Sequence[Point], direction: Direction) -> list[Point]:
     return kept
 
 
+def nearest(points: Sequence[Point], direction: Direction) -> tuple[Point, Point]:
+    """The cheapest point with most of what there is to gain over the worst, and the best point."""
+    top = max(points, key=lambda point: (direction.gain(point[1]), -point[0]))
+    worst = min(direction.gain(value) for _, value, _ in points)
+    enough = worst + _MOST * (direction.gain(top[1]) - worst)
+    able = [point for point in points if direction.gain(point[1]) >= enough or point is top]
+    return min(able, key=lambda point: (point[0], -direction.gain(point[1]))), top
+
+
 def said(cost: float, axis: str) -> str:
     """A cost in words: `31 s`, `4.4 million parameters`."""
     if axis == "seconds":
-        return format_duration(cost) if cost >= 10 else f"{cost:.1f} s"
+        return format_duration(cost) if cost >= 10 else f"{cost:.2g} s"
     name = axis.replace("_", " ")
     return f"{cost / 1e6:.3g} million {name}" if cost >= 1e6 else f"{cost:,.4g} {name}"
 
@@ -125,26 +133,15 @@ def _best(trial: TrialRecord, direction: Direction) -> float:
     return best.value
 
 
-def _caption(
-    points: Sequence[Point],
-    efficient: Sequence[Point],
-    chosen: Sequence[Point],
-    axis: str,
-    direction: Direction,
-) -> str:
-    counts = f"For {len(efficient)} of {amount(len(points), 'trial')} there is none that is both better and cheaper"
-    top = max(points, key=lambda point: (direction.gain(point[1]), -point[0]))
-    spread = abs(top[1] - min(points, key=lambda point: direction.gain(point[1]))[1])
-    near = [p for p in efficient if abs(p[1] - top[1]) <= _CLOSE * spread + 1e-12 or p is top]
-    cheapest = min(efficient, key=lambda point: point[0]) if efficient else top
-    text = f"{counts}."
-    if cheapest is not top and cheapest not in near:
+def _caption(points: Sequence[Point], efficient: int, near: Point, top: Point, axis: str) -> str:
+    """How many are on the front, and what most of the way to the best costs."""
+    best = f"trial {top[2].number}, has {score(top[1])} for {said(top[0], axis)}"
+    text = f"For {efficient} of {amount(len(points), 'trial')} there is none that is both better and cheaper."
+    if near[0] < top[0]:
         text += (
-            f" The cheapest of them, trial {cheapest[2].number}, has {score(cheapest[1])} for "
-            f"{said(cheapest[0], axis)}; the best has {score(top[1])} for {said(top[0], axis)}."
+            f" Trial {near[2].number} gets nine tenths of the way from the worst score to the best ({score(near[1])}) "
+            f"for {said(near[0], axis)}; the best, {best}."
         )
-    elif chosen and len(efficient) == 1:
-        text += f" Trial {top[2].number} is the best and the cheapest."
-    if axis == "seconds":
-        text += " A pruned trial is cheap for having stopped early."
-    return text
+    else:
+        text += f" The best, {best}; for less, none gets nine tenths of the way from the worst score to it."
+    return f"{text} A pruned trial is cheap for having stopped early." if axis == "seconds" else text
