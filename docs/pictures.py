@@ -3,7 +3,7 @@
 python docs/pictures.py runs/quickstart [live.ansi]
 
 `live.ansi` is the screen of a running search: tmux capture-pane -p -e > live.ansi
-Needs Chromium; the pages are MLflow's own, served on the loopback.
+Needs Chromium; the pages are the search's `report.html` and MLflow's own, served on the loopback.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from mlflow_pages import browser_page, mlflow_server, show_children, show_model, show_parent_run  # noqa: E402
+from report_pages import opened  # noqa: E402
 from rich.console import Console, RenderableType  # noqa: E402
 from rich.text import Text  # noqa: E402
 
@@ -45,6 +46,9 @@ def main() -> None:
     if len(sys.argv) > 2:
         live = Text.from_ansi(Path(sys.argv[2]).read_text(encoding="utf-8").rstrip())
         terminal(live, command, 110, HERE / "live.png")
+    with opened(search / "report.html", width=1100, height=1500) as seen:
+        seen.wait_until_drawn()
+        seen.picture(HERE / "report.png", whole=False)
     flow = report["mlflow"]
     with mlflow_server(flow["tracking_uri"]) as base, browser_page(width=1280, height=700) as page:
         show_parent_run(page, base, flow["experiment_id"], flow["run_id"], HERE / "mlflow-search.png")

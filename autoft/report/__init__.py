@@ -1,4 +1,4 @@
-"""The answer of a search: statistics on the test rows, `report.json`, and `report.md` for a person.
+"""The answer of a search: statistics on the test rows, `report.json`, and for a person a text, a page and pictures.
 
 The report knows the records of a search, never its engine.
 
@@ -15,6 +15,8 @@ from autoft.report.classes import by_class
 from autoft.report.comparing import comparison_with
 from autoft.report.interval import bootstrap_interval, paired_interval
 from autoft.report.markdown import render
+from autoft.report.page import write_html
+from autoft.report.pictures import write_pictures
 from autoft.report.resampling import Resampling
 from autoft.report.selection import Choice, Entrant, choose, optimism
 from autoft.report.summary import build, write
@@ -34,4 +36,6 @@ __all__ = [
     "paired_interval",
     "render",
     "write",
+    "write_html",
+    "write_pictures",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoft.pareto import front
 from autoft.records import SearchRecord, TrialRecord, ranked
+from autoft.report.blocks import Section, Table, Text
 from autoft.report.labels import recipe, score
 
 COSTS: Mapping[str, str] = {"parameters": "parameters", "latency": "ms per text"}
@@ -92,16 +93,16 @@ def cost(value: float, against: str) -> str:
     return f"{value / 1e6:,.1f} M" if value >= 1e5 else f"{value:,.0f}"
 
 
-def section(report: Mapping[str, Any]) -> str:
-    """The front in Markdown, under a heading; empty where the search had one objective."""
+def section(report: Mapping[str, Any]) -> Section | None:
+    """The front in the written report; None where the search had one objective."""
     headings, rows = front_table(report)
     if not rows:
-        return ""
-    lines = [headings, ["---"] * len(headings), *rows]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return (
-        f"## The front\n\n{table}\n\nThe best score at each cost: all other trials were no better than one of these, "
-        "and cost no less. The cost is that of the model, measured before it was trained"
+        return None
+    said = (
+        "The best score at each cost: all other trials were no better than one of these, and cost no less. The cost is "
+        "that of the model, measured before it was trained"
         + (", on this machine, with one text at a time." if report["pareto"]["axes"][1] == "latency" else ".")
-        + f" {choice(report)}".rstrip()
+        + f" {choice(report)}"
     )
+    table = Table("the best score at each cost", tuple(headings), tuple(map(tuple, rows)))
+    return Section("front", "The front", (table, Text(said.rstrip())))

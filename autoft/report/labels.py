@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autoft.records import TrialConfig
-from autoft.words import compact, frozen, short_name
+from autoft.words import compact, frozen, short_name, visible
 
 BASELINES: Mapping[str, str] = {
     "majority": "always the commonest label",
@@ -22,6 +22,51 @@ BASELINES: Mapping[str, str] = {
     "copy": "the text as it is",
     "lexicon": "each word's commonest tag",
 }
+
+
+def amount(number: int, noun: str) -> str:
+    """A number with its noun: `1 trial`, `1,200 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words one after another: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def short(text: str, length: int) -> str:
+    """A text on one line with its control characters written out, cut after `length` characters."""
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def percent(value: float) -> str:
+    """A fraction in whole per cent: `97 %`."""
+    return f"{value * 100:.0f} %"
+
+
+def share(value: float | None) -> str:
+    """A fraction in per cent: `97.1 %`; `-` where there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.1%}".replace("%", " %")
+
+
+def blocks_of(report: Mapping[str, Any], model: str) -> int | None:
+    """The number of blocks of a model, where the report knows it."""
+    blocks: int | None = ((report.get("models") or {}).get(model) or {}).get("blocks")
+    return blocks
+
+
+def entrant_name(name: str) -> str:
+    """An entrant of the finals in words: `trial 7`, `the plain recipe`, `the soup`."""
+    if name.startswith("trial-"):
+        return f"trial {name.removeprefix('trial-')}"
+    return {"plain": "the plain recipe", "soup": "the soup"}.get(name, name.replace("-", " "))
+
+
+def winner_number(report: Mapping[str, Any]) -> int | None:
+    """The number of the trial that won."""
+    number: int | None = (report.get("winner") or {}).get("trial")
+    return number
 
 
 def baseline_name(key: str) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autoft.records import Probe, SearchRecord, TrialRecord, TrialState, in_order, ranked
+from autoft.report.files import replace
 from autoft.report.markdown import render
 
 LIBRARIES = ("autoft", "torch", "transformers", "accelerate", "ray", "optuna", "mlflow", "numpy", "scikit-learn")
@@ -154,30 +153,8 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
     """
     # report.json goes last: where it stands, the report is whole.
     text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    _replace(folder / "report.md", render(report))
-    _replace(folder / "report.json", text)
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            # mkstemp makes it private; a report may be read by whoever may read the folder's other files.
-            temporary.chmod(0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the rename itself has to reach the disk, too
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    replace(folder / "report.md", render(report))
+    replace(folder / "report.json", text)
 
 
 def _finite(value: Any) -> Any:
