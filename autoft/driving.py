@@ -97,7 +97,7 @@ class Training:
         if against := self._plan.spec.search.against:
             self._tell(f"measuring the {against} of the models")
             rows, known = self._plan.splits.train, self._ledger.costs
-            self._ledger.costs = model_costs(against, self._question(), self._plan.models, rows, known)
+            self._ledger.costs = model_costs(against, self.question, self._plan.models, rows, known)
         core = self._core(self._plan.workers)
         late = self._clock.budget is not None and self._clock.left < MINIMUM_RESERVE
         if late and any(t.reports for t in self._ledger.records()):
@@ -219,10 +219,12 @@ class Training:
         """What each pretrained model knows of the task, the best first."""
         splits, costs = self._plan.splits, self._ledger.costs
         return probe_models(
-            self._question(), self._plan.models, splits.train, splits.validation, lambda: stop.requested, costs=costs
+            self.question, self._plan.models, splits.train, splits.validation, lambda: stop.requested, costs=costs
         )
 
-    def _question(self) -> Question:
+    @property
+    def question(self) -> Question:
+        """What the probes ask of each pretrained model."""
         plan = self._plan
         return Question(
             task=plan.task,

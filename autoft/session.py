@@ -17,10 +17,12 @@ from autoft.finals import Closing, known_records
 from autoft.folder import CACHE, MODEL, REPORT, SPEC, STUDY, locked
 from autoft.planning import Plan
 from autoft.records import Snapshot, TrialRecord, TrialState, ranked
-from autoft.report import write
+from autoft.report import write, write_html, write_pictures
+from autoft.report.card import write_card
 from autoft.stopping import Stop, graceful
 from autoft.study.ledger import Ledger
 from autoft.tracking import Mirror, Published, Target, resolve_uri
+from autoft.training.energy import EnergyMeter
 from autoft.training.job import horizon
 from autoft.words import resume_command
 
@@ -28,6 +30,7 @@ Observer = Callable[[Snapshot], None]
 
 REFRESH = 0.25  # seconds between two snapshots for whoever watches
 NOTE_TIME = 5.0  # seconds between two notes of the time spent, for a search that gets killed
+SPARE = 12.0  # seconds of a budget that have to be left for what may also be left out
 DONE = "done"
 STOPPING = "stopping; Ctrl-C again stops at once"
 UNPUBLISHED = "MLflow does not know of it yet"
@@ -57,6 +60,7 @@ class Session:
         self._before = self._ledger.spent
         self._told = self._noted = 0.0
         self._stopping = False
+        self._meter = EnergyMeter()
         self._training = Training(folder, plan, self._ledger, self._clock, self._tell)
 
     def run(self) -> dict[str, Any]:
@@ -93,6 +97,7 @@ class Session:
             mirror.stop("FAILED")
             raise
         finally:
+            self._meter.stop()
             self._ledger.spend(self._elapsed)
             self._ledger.close()
             self._lock.release()
@@ -149,13 +154,27 @@ class Session:
             plan=plan,
             ledger=ledger,
             job=training.job,
+            question=training.question,
             repeats=training.repeats(),
             trained=trained,
             probed=probed,
             notes=tuple(training.notes),
-        ).judge(go_on=lambda: self._clock.left > 10.0, elapsed=lambda: self._elapsed)
-        write(report, self.folder)
+        ).judge(
+            go_on=lambda: self._clock.left > SPARE and not stop.requested,
+            stopped=lambda: stop.requested,
+            elapsed=lambda: self._elapsed,
+        )
+        report["cost"] |= self._meter.read()
+        self._write(report)
         return report
+
+    def _write(self, report: dict[str, Any]) -> None:
+        """Writes the report in every form there is; a picture that can't be drawn is a note in it."""
+        report["pictures"], undrawn = write_pictures(report, self._ledger.records(), self.plan.rungs, self.folder)
+        report["notes"] = list(dict.fromkeys([*report["notes"], *undrawn]))
+        write_card(report, self.folder / MODEL)
+        write(report, self.folder)
+        write_html(report, self.folder)
 
     def _known_report(self, trained: tuple[TrialRecord, ...]) -> dict[str, Any] | None:
         """The report of an earlier session, where nothing was trained since: the test set is not read again."""
@@ -198,7 +217,9 @@ class Session:
         def files(published: Published) -> list[Path]:
             report["mlflow"] = asdict(published)
             write(report, self.folder)
-            return [self.folder / name for name in ("report.md", REPORT, SPEC)]
+            write_html(report, self.folder)
+            written = ("report.md", REPORT, SPEC, "report.html", "pictures")
+            return [path for name in written if (path := self.folder / name).exists()]
 
         try:
             mirror.finish(
@@ -209,6 +230,7 @@ class Session:
                 artifacts=files,
                 timeout=min(60.0, self._clock.left),
                 check=stop.check,
+                finals=known_records(self.folder),
             )
         except TrackingError as error:
             report["mlflow"] = known

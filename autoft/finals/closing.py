@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autoft.finals import predictions
+from autoft.finals.answers import answers
 from autoft.finals.entrants import entrants
 from autoft.finals.judging import Judge, Judged
 from autoft.finals.outcome import Objective, chosen_first, outcome, winner_entry
@@ -17,9 +18,15 @@ from autoft.records import TrialRecord
 from autoft.report import build, compare, selection
 from autoft.report.front import pareto
 from autoft.study.ledger import Ledger
+from autoft.training.calibrating import calibrate
+from autoft.training.costing import cost
 from autoft.training.job import Job
+from autoft.training.noise import suspects
 from autoft.training.predict import Predictor
-from autoft.training.probe import Probed
+from autoft.training.probe import Probed, Question
+
+_CHECKED = 8  # rows on which a calibrated model is compared with the one before
+_MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Closing:
         plan: What the search was to do.
         ledger: What it did.
         job: What all trials shared.
+        question: What the probes ask.
         repeats: What the finals were to train.
         trained: What they have trained.
         probed: The pretrained models as they were probed, the best first; empty where they weren't.
@@ -43,16 +51,20 @@ class Closing:
     plan: Plan
     ledger: Ledger
     job: Job
+    question: Question
     repeats: Repeats
     trained: tuple[TrialRecord, ...]
     probed: Sequence[Probed]
     notes: tuple[str, ...]
 
-    def judge(self, go_on: Callable[[], bool], elapsed: Callable[[], float]) -> dict[str, Any]:
+    def judge(
+        self, *, go_on: Callable[[], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
+    ) -> dict[str, Any]:
         """Chooses the winner on validation, saves it, and only then reads the test rows, once for each entrant.
 
         Args:
             go_on: Whether there is time for more than what has to be done.
+            stopped: Whether the user wants it to end.
             elapsed: Seconds that the search has taken.
 
         Returns:
@@ -77,7 +89,12 @@ class Closing:
             },
         )
         ordered, earlier = judge.test(ordered, self.model_dir)
-        return self._report(ordered, judge.examples, choice, earlier=earlier, seconds=elapsed())
+        report = self._report(ordered, judge.examples, choice, earlier=earlier, seconds=elapsed())
+        more = self._examined(ordered[0], go_on, stopped)
+        more["notes"] = [*report["notes"], *more["notes"]]
+        report |= more
+        report["cost"] |= {"search_seconds": elapsed()}
+        return report
 
     def _report(
         self,
@@ -117,12 +134,41 @@ class Closing:
             models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
             pipeline=plan.task.pipeline,
             pairs=bool(plan.meta.get("text_pair")),
-            notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self.notes),
+            # What was found in the data has an entry of its own.
+            notes=[
+                note
+                for note in (*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self.notes)
+                if note not in plan.examination.warnings
+            ],
         )
         report["winner"] |= winner_entry(winner)
         wanted = plan.spec.search
         report |= pareto(search, wanted.against, ledger.records(), ledger.costs, wanted.within)
         return report | outcome(judged, objective, choice, baselines=others, earlier=earlier, trained=len(self.trained))
+
+    def _examined(self, winner: Judged, go_on: Callable[[], bool], stopped: Callable[[], bool]) -> dict[str, Any]:
+        """What else there is to know of the winner and of the data; what there is no time for is left out."""
+        plan = self.plan
+        found: dict[str, Any] = {"examination": plan.examination.as_dict(), "notes": []}
+        found |= answers(plan, winner.validation, winner.test)
+        if calibration := found.get("calibration"):
+            left = calibrate(self.model_dir, calibration["temperature"], plan.splits.validation[:_CHECKED])
+            calibration["applied"] = not left
+            if left:
+                found["notes"].append(f"the model's probabilities are not calibrated: {left}")
+        finals = sum(trial.seconds for trial in self.trained)
+        found["cost"] = {
+            "trained_samples": sum(trial.samples for trial in (*self.ledger.records(), *self.trained)),
+            "finals_seconds": finals,
+        }
+        if go_on():
+            found["cost"] |= cost(
+                self.model_dir, plan.splits.validation, threads=self.job.threads, seconds=_MEASURED_FOR
+            )
+        if go_on():
+            info = next(model for model in plan.models if model.ref == winner.attempt.config.model)
+            found["label_noise"] = suspects(self.question, info, plan.splits.train, plan.splits.validation, stopped)
+        return found
 
     def _baselines(self, examples: Sequence[Any]) -> dict[str, Any]:
         """What trivial models say of the test rows, by their name."""
