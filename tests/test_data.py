@@ -605,15 +605,6 @@ def test_a_row_in_two_given_splits_is_refused_or_dropped_from_training(tmp_path:
     assert not train & validation and not train & test and not validation & test
 
 
-def test_a_text_with_two_labels_is_noted(tmp_path: Path) -> None:
-    rows = table(60)
-    other = rows[:1].assign(label="positive")
-    splits = load_parts(
-        train=save(rows[:50], tmp_path / "a.csv"), test=save(pd.concat([rows[50:], other]), tmp_path / "b.csv")
-    )
-    assert [note for note in splits.notes if "different labels" in note]
-
-
 # --- given splits -------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Features = NDArray[np.float32]
 
 _UNSEEN = 1e-12  # probability of a class that the sample doesn't show
-_PENALTY = 0.1  # of the logistic regression (its C), on standardised features
+_STRENGTH = 0.1  # of the models, unless told otherwise
 _MOST_TOKENS = 8192  # labelled tokens that a model is fitted on
 
 
@@ -66,6 +66,7 @@ class Linear:
         features: Of each example, shape (width,); of tokens, shape (tokens, width).
         labels: Of each example.
         classes: Number of labels there are, whether or not the examples show them all.
+        strength: How little a large weight is penalised (scikit-learn's C), on standardised features.
 
     Attributes:
         kind: What it learns.
@@ -74,7 +75,14 @@ class Linear:
         ValueError: The labels are all the same.
     """
 
-    def __init__(self, kind: Target, features: Sequence[Features], labels: Sequence[Any], classes: int) -> None:
+    def __init__(
+        self,
+        kind: Target,
+        features: Sequence[Features],
+        labels: Sequence[Any],
+        classes: int,
+        strength: float = _STRENGTH,
+    ) -> None:
         from sklearn.linear_model import LogisticRegression, Ridge
         from sklearn.multiclass import OneVsRestClassifier
         from sklearn.pipeline import make_pipeline
@@ -89,9 +97,9 @@ class Linear:
         self.kind = kind
         self._classes = 0 if kind is Target.VALUE else max(classes, 0 if targets.ndim > 1 else int(targets.max()) + 1)
         if kind is Target.VALUE:
-            head: Any = Ridge(alpha=1 / _PENALTY)
+            head: Any = Ridge(alpha=1 / strength)
         else:
-            head = LogisticRegression(C=_PENALTY, max_iter=200)
+            head = LogisticRegression(C=strength, max_iter=200)
         if kind is Target.SEVERAL:
             head = OneVsRestClassifier(head)
         self._model = make_pipeline(StandardScaler(), head)

@@ -1,11 +1,14 @@
 """Rows whose label is probably wrong, to be looked at by a person after a search.
 
-Out-of-sample probabilities of each label, by cross-validated logistic regression on the features of the pretrained
-model that won; then confident learning (Northcutt, Jiang and Chuang, Journal of AI Research 70, 2021): a label is
-doubted where the model is surer of another one than it is, on average, of the rows that have it.
+Out-of-sample probabilities of each label, by cross-validated logistic regression; then confident learning (Northcutt,
+Jiang and Chuang, Journal of Artificial Intelligence Research 70, 2021): a label is doubted where the models are surer
+of another one than they are, on average, of the rows that have it.
 
-The features are those from before the fine-tuning. The winner has fitted its training labels, the wrong ones too, so
-that on its own features a wrong label looks right: of planted errors fewer are found, see `benchmarks`.
+The probabilities are the geometric mean of two models that err differently, one on TF-IDF of words and one on the
+features that the pretrained model had before it was fine-tuned. The winner's own features were fitted to the training
+labels, the wrong ones too, which then look right: with 5 % of the labels changed and BERT-tiny trained for three epochs
+they found 32 % of the errors in Rotten Tomatoes and 38 % of those in the tweets, together with TF-IDF, and those from
+before 62 % and 52 %. Of the first fifty doubts 48 % and 72 % were errors then, and all in R8.
 """
 
 from __future__ import annotations
@@ -18,17 +21,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoft.training.linear import Linear, Target, target
+from autoft.tasks import texts
+from autoft.training.linear import Features, Linear, Target, target
 from autoft.training.probe import Question, Reader
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autoft.tasks.base import Meta
     from autoft.training.models import ModelInfo
+
+View = Callable[[NDArray[np.intp], NDArray[np.intp]], "NDArray[np.float64] | None"]
+"""Fits a model to the rows of the first indices; log probabilities of the second, shape (n, classes), or None."""
 
 LEAST, MOST = 400, 4_000  # rows that are checked
 SHOWN = 50  # candidates
 FOLDS = 5
+_STRENGTH = 0.01  # of the model on features; less than a probe's: the labels are not to be trusted
+_UNSEEN = 1e-12  # probability of a class that the rows don't show
 _WORK = 3e12  # floating-point operations that the pass over the rows may take: half a minute on one core
 _LONGEST = 300  # characters of a text that a candidate repeats
 
@@ -87,9 +97,12 @@ def suspects(
     if features is None:
         return None
     given = np.array([example["labels"] for example in encoded.examples])
-    chances = out_of_sample(features, given, len(labels), question.seed)
+    views = of_features(features, given, len(labels)), of_words(rows.iloc[chosen], question.meta, given, len(labels))
+    chances = out_of_sample(views, given, len(labels), question.seed)
     found = doubts(chances, given)
-    texts = [name for name in (question.meta["text"], question.meta["text_pair"]) if name is not None]
+    columns = [name for name in (question.meta["text"], question.meta["text_pair"]) if name is not None]
+    if any(name not in rows for name in columns):  # a task of somebody's own, on something else
+        return None
     candidates = []
     for doubt in found[:SHOWN]:
         place = int(chosen[doubt.row])
@@ -98,24 +111,56 @@ def suspects(
             {
                 "split": "train" if inside else "validation",
                 "row": place if inside else place - len(train),
-                "text": _line(rows.iloc[place][texts]),
+                "text": _line(rows.iloc[place][columns]),
                 "label": str(labels[given[doubt.row]]),
                 "suggested": str(labels[doubt.suggested]),
                 "confidence": doubt.confidence,
             }
         )
     method = (
-        f"confident learning on {FOLDS}-fold cross-validated logistic regression over the features that {info.name} "
-        f"had before it was fine-tuned; a doubt is no proof: have a person look"
+        f"confident learning on {FOLDS}-fold cross-validated logistic regression, of TF-IDF and of the features that "
+        f"{info.name} had before it was fine-tuned; a doubt is no proof: have a person look"
     )
     return {"candidates": candidates, "found": len(found), "checked": len(chosen), "method": method}
 
 
-def out_of_sample(features: Sequence[Any], given: NDArray[np.intp], classes: int, seed: int) -> NDArray[np.float64]:
+def of_features(features: Sequence[Features], given: NDArray[np.intp], classes: int) -> View:
+    """Logistic regression on features of each row, shape (width,)."""
+    known = np.stack(features)
+
+    def view(fitted: NDArray[np.intp], held_out: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        try:
+            linear = Linear(Target.CLASS, list(known[fitted]), given[fitted].tolist(), classes, _STRENGTH)
+        except ValueError:  # one label only
+            return None
+        return np.asarray(linear.scores(list(known[held_out])))
+
+    return view
+
+
+def of_words(rows: pd.DataFrame, meta: Meta, given: NDArray[np.intp], classes: int) -> View:
+    """Logistic regression on TF-IDF of the words of each row, class by class: for many words that is far faster."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    def view(fitted: NDArray[np.intp], held_out: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        words = texts.tfidf(rows.iloc[fitted], rows.iloc[held_out], meta)
+        if words is None or len(set(given[fitted])) < 2:
+            return None
+        model = OneVsRestClassifier(LogisticRegression(C=10.0, solver="liblinear")).fit(words[0], given[fitted])
+        found = np.full((len(held_out), classes), _UNSEEN)
+        found[:, model.classes_] = model.predict_proba(words[1])
+        logs: NDArray[np.float64] = np.log(found.clip(_UNSEEN))
+        return logs
+
+    return view
+
+
+def out_of_sample(views: Sequence[View], given: NDArray[np.intp], classes: int, seed: int) -> NDArray[np.float64]:
     """The probability of each label for each row, from models that were fitted without it.
 
     Args:
-        features: Of each row, shape (width,).
+        views: The models; their geometric mean counts.
         given: Label of each row, shape (n,).
         classes: Number of labels.
         seed: Of the folds.
@@ -123,21 +168,19 @@ def out_of_sample(features: Sequence[Any], given: NDArray[np.intp], classes: int
     Returns:
         Shape (n, classes).
     """
+    from scipy.special import softmax
     from sklearn.model_selection import StratifiedKFold
 
-    found = np.full((len(given), classes), 1 / classes)
+    logs = np.zeros((len(given), classes))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    known = np.stack(features)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a class with fewer rows than folds, which `doubts` leaves alone
-        splits = list(folds.split(known, given))
-    for fitted, held_out in splits:
-        try:
-            linear = Linear(Target.CLASS, known[fitted], given[fitted], classes)
-        except ValueError:  # one label only
-            continue
-        found[held_out] = np.exp(np.asarray(linear.scores(known[held_out])))
-    return found
+        # A class with fewer rows than folds, which `doubts` leaves alone; a model that has not converged will do.
+        warnings.simplefilter("ignore")
+        for fitted, held_out in folds.split(given, given):
+            found = [said for view in views if (said := view(fitted, held_out)) is not None]
+            logs[held_out] = np.mean(found, axis=0) if found else 0.0
+    chances: NDArray[np.float64] = softmax(logs, axis=1)
+    return chances
 
 
 def doubts(chances: NDArray[np.float64], given: NDArray[np.intp]) -> list[Doubt]:
@@ -180,8 +223,8 @@ def _chosen(rows: pd.DataFrame, reader: Reader, question: Question, info: ModelI
     order = generator.permutation(len(rows))
     most = MOST
     if not torch.cuda.is_available():
-        tokens = float(np.mean(reader.encoded(rows.iloc[order[:200]]).lengths))
-        most = int(min(MOST, max(LEAST, _WORK / (2 * info.size / 4 * tokens))))  # four bytes to a weight
+        tokens = float(reader.encoded(rows.iloc[order[:200]]).lengths.mean())
+        most = int(np.clip(_WORK / (2 * info.size / 4 * tokens), LEAST, MOST))  # four bytes to a weight
     return np.sort(order[:most])
 
 
