@@ -17,7 +17,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from mlflow_pages import browser_page, mlflow_server, show_children, show_model, show_parent_run  # noqa: E402
+from mlflow_pages import (  # noqa: E402
+    browser_page,
+    follow,
+    mlflow_server,
+    show_children,
+    show_curves,
+    show_model,
+    show_parent_run,
+)
 from report_pages import opened  # noqa: E402
 from rich.console import Console, RenderableType  # noqa: E402
 from rich.text import Text  # noqa: E402
@@ -42,7 +50,7 @@ def main() -> None:
     search = Path(sys.argv[1])
     report = json.loads((search / "report.json").read_text(encoding="utf-8"))
     command = f"autoft search search_spaces/{report['search']}.yaml"
-    terminal(final(report), command, 96, HERE / "final.png")
+    terminal(final(report, width=130), command, 130, HERE / "final.png")
     if len(sys.argv) > 2:
         live = Text.from_ansi(Path(sys.argv[2]).read_text(encoding="utf-8").rstrip())
         terminal(live, command, 110, HERE / "live.png")
@@ -52,6 +60,8 @@ def main() -> None:
     flow = report["mlflow"]
     with mlflow_server(flow["tracking_uri"]) as base, browser_page(width=1280, height=700) as page:
         show_parent_run(page, base, flow["experiment_id"], flow["run_id"], HERE / "mlflow-search.png")
+        winner = follow(page, "the winner's run")
+        show_curves(winner, f"val_{report['metric']}", HERE / "mlflow-curves.png")
         show_children(page, base, flow["experiment_id"], report["search"], HERE / "mlflow-trials.png")
         show_model(page, base, flow["model_name"], HERE / "mlflow-champion.png")
 

@@ -91,7 +91,9 @@ def test_the_champion_moves_only_for_a_better_one_and_every_version_says_why(sto
     better = search("better", 0.80)
     assert (better.model_version, better.champion, aliases()) == ("4", True, {"champion": 4, "previous": 1})
     assert "better than version 1 (search reviews): macro_f1 0.8 against 0.73" in better.champion_reason
-    assert "autoft.champion_until" in store.client.get_model_version("reviews", "1").tags
+    former = store.client.get_model_version("reviews", "1")
+    assert "autoft.champion_until" in former.tags
+    assert former.description.startswith("Champion until version 4 was better.\n\nThe winner is trial #0")
 
     again = [search("worse", 0.70), search("better", 0.80), search("first", 0.73)]
     assert [one.champion for one in again] == [False, True, False]

@@ -184,7 +184,7 @@ def test_every_model_is_tried_as_a_whole_where_not_only_the_best_counts():
     one = starting_points(space, ["large", "small"], blocks)
     two = starting_points(space, ["large", "small"], blocks, each=True)
     assert two[: len(one)] == one
-    assert [(point["model"], point["freeze_depth"]) for point in two[len(one) :]] == [("small", 0)]
+    assert [(point["model"], point["freeze_depth"]) for point in two[len(one) :]] == [("small", 1)]
 
 
 # The report

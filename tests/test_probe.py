@@ -170,11 +170,11 @@ SPACE = {
 }
 
 
-def test_the_plain_recipe_of_the_best_model_goes_first_then_the_upper_blocks_of_each():
+def test_the_plain_recipe_of_the_best_model_goes_first_then_the_anchor_then_the_upper_blocks_of_each():
     space = make_space(**SPACE)
     points = starting_points(space, ["mini", "tiny"], {"tiny": 2, "mini": 6})
     assert points[0] == {**PLAIN_RECIPE, "model": "mini"}
-    assert [(point["model"], point["freeze_depth"]) for point in points[1:]] == [("mini", 4), ("tiny", 1), ("mini", 0)]
+    assert [(point["model"], point["freeze_depth"]) for point in points[1:]] == [("mini", 2), ("mini", 4), ("tiny", 1)]
     assert all(space.params(point) is not None for point in points)
 
 

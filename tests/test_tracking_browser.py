@@ -41,7 +41,7 @@ def published(tmp_path: Path) -> tracking.Published:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     (pictures / "curves.html").write_text(PLOT)
-    second = a_search(name="reviews 2")
+    second = a_search(name="reviews-2")
     mirror = tracking.Mirror(second, target, some_trials, blocks=BLOCKS)
     report = with_finals(a_report(second))
     return mirror.finish(report, model, "reviews", "text-classification", lambda _: [pictures], finals=some_finals())
@@ -51,7 +51,7 @@ def published(tmp_path: Path) -> tracking.Published:
 @pytest.mark.slow
 def test_a_person_finds_the_way_from_the_first_page_to_the_champion(tmp_path, published) -> None:
     with browser_page() as page, mlflow_server(published.tracking_uri) as base:
-        text = open_search(page, base, "autoft", "reviews 2", tmp_path / "parent.png")
+        text = open_search(page, base, "autoft", "reviews-2", tmp_path / "parent.png")
         assert "The winner is trial #0, minilm-l6, with 0.7312 macro_f1 on the test set" in text
         assert "95 % interval 0.7012 to 0.7601" in text
         assert "The winner is ahead of the plain recipe by 0.0271" in text
@@ -93,7 +93,7 @@ def test_a_person_finds_the_way_from_the_first_page_to_the_champion(tmp_path, pu
         text = show_model(version, base, "reviews", tmp_path / "model.png")
         assert "@ champion" in text and "@ previous" in text and "Version 2" in text
 
-        text = show_children(page, base, published.experiment_id, "reviews 2", tmp_path / "children.png")
+        text = show_children(page, base, published.experiment_id, "reviews-2", tmp_path / "children.png")
         assert all(f"#{number} " in text for number in range(4))
         assert text.count("final: ") >= 4
         for picture in ("parent", "curves", "plot", "version", "model", "children"):

@@ -214,10 +214,22 @@ def _crown(
     client.update_model_version(name, version, f"{said}\n\n{verdict}"[:_MANY])
     if moves:
         if holder is not None:
-            client.set_model_version_tag(name, holder, UNTIL, now)
+            _step_down(client, name, holder, version, now)
             client.set_registered_model_alias(name, PREVIOUS, holder)
         client.set_registered_model_alias(name, CHAMPION, version)
     return Registered(version, moves, reason)
+
+
+def _step_down(client: MlflowClient, name: str, former: str, successor: str, now: str) -> None:
+    """Write on the former champion that it is one no longer."""
+    known = client.get_model_version(name, former)
+    said = f"Champion until version {successor} was better."
+    if known.tags.get(DECISION) == said:
+        return
+    rest = (known.description or "").removeprefix(known.tags.get(DECISION, "")).lstrip()
+    client.update_model_version(name, former, f"{said}\n\n{rest}"[:_MANY])
+    client.set_model_version_tag(name, former, UNTIL, now)
+    client.set_model_version_tag(name, former, DECISION, said)
 
 
 def _source(client: MlflowClient, model_id: str) -> str:

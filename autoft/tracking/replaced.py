@@ -1,9 +1,9 @@
 """What MLflow still shows of searches that this one has replaced (`--replace`): put away, and nothing beside it.
 
 A search is known by its id, which no other search has. Its runs go into MLflow's bin, from which they can be
-restored, as soon as the new search shows itself. The versions of its model go when the new champion stands, so
-that whoever loads `models:/NAME@champion` always gets one; a version that somebody has given an alias is in use,
-and stays.
+restored, as soon as the new search shows itself. The versions of its model go when that of the new search stands;
+a version with an alias is in use, and stays: the champion, where the new one is not better, the one before it, and
+whatever somebody has given a name.
 """
 
 from __future__ import annotations
