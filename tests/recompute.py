@@ -239,11 +239,12 @@ def _words(found: Recomputed, what: str, entry: dict[str, Any]) -> None:
     scale = 100.0 if points else 1.0
     numbers = re.findall(r"(?<![\w.])-?\d+\.\d+", entry["sentence"])
     known = [scale * abs(value) for value in (entry["difference"], *entry["interval"])]
+    known += [100 * entry["chance"]] if entry.get("chance") else []
     for number in numbers:
         digits = len(number.split(".")[1])
         found.compared += 1
         if not any(abs(abs(float(number)) - value) <= 0.51 * 10**-digits for value in known):
-            found.faults.append(f"{what}: {number} is neither the difference nor an end of its interval")
+            found.faults.append(f"{what}: {number} is not the difference, an end of its interval or a chance")
     if entry["verdict"] not in ("better", "worse") and "no difference" not in entry["sentence"]:
         found.faults.append(f"{what}: it doesn't say that no difference is shown")
 
