@@ -123,10 +123,10 @@ def sentence(
     lead = _lead(difference, by, metric, direction)
     if low <= 0 <= high:
         return f"no difference from {name} is shown: {lead}, and the interval, {start} to {end}, holds zero"
-    share = f"{100 * chance:.0f} %" if chance is not None else "many"
+    share = f"{100 * chance:.1f} %" if chance is not None else "many"
     return (
-        f"no difference from {name} is shown: {lead} (95 % interval {start} to {end}), but so few rows tell the two "
-        f"apart that two equally good models would differ as much in {share} of the cases"
+        f"no difference from {name} is shown: {lead} (95 % interval {start} to {end}), but by chance alone two equally "
+        f"good models would be as far apart in {share} of the cases"
     )
 
 
