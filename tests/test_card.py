@@ -191,3 +191,9 @@ def test_the_tag_is_one_that_the_hub_knows(task, pipeline, tag):
 
 def test_where_smaller_is_better_it_is_said():
     assert "rmse (lower is better)" in card(REPORT | {"metric": "rmse", "direction": "minimize"})
+
+
+def test_a_temperature_that_could_not_become_a_part_of_the_model_is_not_claimed():
+    text = card(REPORT | {"calibration": {"temperature": 1.4, "left_out": "its head is not linear"}})
+    assert "as the model was trained to give them: its head is not linear." in text
+    assert "is a part of the last layer" not in text

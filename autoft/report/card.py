@@ -201,6 +201,8 @@ def _calibration(report: Report) -> str:
     found = report.get("calibration") or {}
     if not known(found.get("temperature")):
         return ""
+    if found.get("left_out"):
+        return f"The probabilities are as the model was trained to give them: {found['left_out']}."
     errors = [found.get("ece_before"), found.get("ece_after")]
     text = f"A temperature of {found['temperature']:.3f}, fitted on validation rows, is a part of the last layer."
     if all(map(known, errors)):
