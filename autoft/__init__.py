@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autoft.errors import AutoftError, InputError, Interrupted, SearchError
 
 if TYPE_CHECKING:
-    from autoft.api import Result, check, load, make_spec, resume, search
+    from autoft.api import Result, check, export_onnx, load, make_spec, reproduce, resume, search
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,8 +21,10 @@ __all__ = [
     "Result",
     "SearchError",
     "check",
+    "export_onnx",
     "load",
     "make_spec",
+    "reproduce",
     "resume",
     "search",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from autoft.words import nearest, parse_duration, resume_command, shown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from autoft.finals.reproducing import Reproduction
     from autoft.planning import Plan
     from autoft.session import Observer
     from autoft.training.predict import Predictor
@@ -29,11 +30,12 @@ _OPTIONS = {
     **dict.fromkeys(("name", "task", "metric", "models"), ()),
     **dict.fromkeys(("text", "text_pair", "label", "separator", "split", "limit", "clean", "encoding"), ("data",)),
     **dict.fromkeys(("config", "train", "validation", "test", "validation_size", "test_size"), ("data",)),
-    **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed"), ("search",)),
+    **dict.fromkeys(("trials", "budget", "sampler", "scheduler", "patience", "seed", "against", "within"), ("search",)),
+    **dict.fromkeys(("finalists", "repeats"), ("finals",)),
     **dict.fromkeys(("workers", "cpus_per_trial", "gpus_per_trial"), ("resources",)),
     "experiment": ("tracking",),
 }
-_MAPPINGS = ("search", "resources", "tracking", "space", "per_model")
+_MAPPINGS = ("search", "finals", "resources", "tracking", "space", "per_model")
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,26 @@ class Result:
         """The winner: a folder that `AutoModel.from_pretrained` opens."""
         return self.folder / "model"
 
-    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame,
+        *,
+        probabilities: bool = False,
+        batch_size: int = 64,
+    ) -> list[dict[str, Any]]:
         """The winner's answer for each text, as the matching `transformers` pipeline gives it.
 
         Args:
             texts: Texts, pairs of texts, or a table with the columns that the search was given.
+            probabilities: Add to each answer, as `probabilities`, how likely each label is, by its name.
+            batch_size: Texts that the model reads at once.
+
+        Raises:
+            InputError: The texts are none that the model can answer, or its task has no probabilities.
         """
-        answers: list[dict[str, Any]] = self._predictor.predict(texts)
+        answers: list[dict[str, Any]] = self._predictor.predict(
+            texts, probabilities=probabilities, batch_size=batch_size
+        )
         return answers
 
     @cached_property
@@ -134,6 +149,8 @@ def _draft(path: str | Path | None, options: Mapping[str, Any]) -> Draft:
     for key, value in options.items():
         if key == "tracking_uri":
             raw["tracking"] = {**_section(raw, "tracking", problems), "uri": value}
+        elif key == "finals" and isinstance(value, bool):  # short for all of it, or none
+            raw[key] = value
         elif key in _MAPPINGS:
             raw[key] = _merged(key, raw.get(key), value, problems, depth=2 if key == "per_model" else 1)
             if raw[key] is None:
@@ -259,6 +276,32 @@ def resume(
     return load(folder)
 
 
+def reproduce(
+    name: str | Path, *, runs: str | Path = RUNS, tell: Callable[[str], None] = lambda _: None
+) -> Reproduction:
+    """Trains the winner of a finished search again from its record, and says whether the same comes out.
+
+    Args:
+        name: Its name, or its folder.
+        runs: Folder of the searches.
+        tell: Gets a line for each training.
+
+    Raises:
+        InputError: There is no such search, it isn't finished, or it can't be trained here.
+        SearchError: Its record is not whole.
+    """
+    import tempfile
+
+    from autoft.driving import job_of
+    from autoft.finals.reproducing import reproduce as again
+    from autoft.folder import reopen
+
+    result = load(name, runs)
+    plan = reopen(result.folder, {})
+    with tempfile.TemporaryDirectory(prefix="autoft-") as cache:
+        return again(result.folder, job_of(plan, result.folder, Path(cache)), plan.splits, result.report, tell)
+
+
 def load(name: str | Path, runs: str | Path = RUNS) -> Result:
     """A finished search, by its name or its folder.
 
@@ -287,6 +330,42 @@ def model(name: str | Path, runs: str | Path = RUNS) -> Predictor:
     if not (folder / STUDY).is_file() and (folder / CARD).is_file():
         return Predictor.load(folder)
     return Predictor.load(load(name, runs).model_dir)
+
+
+def export_onnx(
+    name: str | Path,
+    out: str | Path | None = None,
+    *,
+    int8: bool = False,
+    threads: int | None = None,
+    runs: str | Path = RUNS,
+) -> dict[str, Any]:
+    """Hands a winner over as ONNX as well, checked against PyTorch and measured on the search's validation rows.
+
+    Args:
+        name: A finished search, by its name or its folder.
+        out: The folder to be made; by default `model-onnx` in the search's folder.
+        int8: Also with weights of 8 bits, which is smaller, faster and a little less right: by how much is measured.
+        threads: CPU threads to measure with; by default as many as the search trained with.
+        runs: Folder of the searches.
+
+    Returns:
+        What `onnx.json` in the new folder holds; see `autoft.training.onnx_export`.
+
+    Raises:
+        InputError: There is no such search, or its model can't be exported; no folder is made.
+    """
+    from autoft import data
+    from autoft.folder import DATA, SPEC
+    from autoft.training import onnx_export
+
+    result = load(name, runs)
+    target = Path(out) if out is not None else result.model_dir.with_name(f"{result.model_dir.name}-onnx")
+    onnx_export.check_target(target)
+    rows = data.read_part(result.folder / DATA, "validation")
+    if threads is None:
+        threads = int(read_yaml(result.folder / SPEC)["resources"]["cpus_per_trial"])
+    return onnx_export.export_onnx(result.model_dir, rows, target, int8=int8, threads=threads)
 
 
 def records(name: str | Path, runs: str | Path = RUNS) -> tuple[SearchRecord, tuple[TrialRecord, ...]]:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from autoft import data, tasks
 from autoft.assets import is_asset
-from autoft.errors import InputError, ResourceError, SpecError
+from autoft.data.examination import Examination, examine
+from autoft.errors import DataError, InputError, ResourceError, SpecError
 from autoft.records import CONDITIONS
 from autoft.space import ALL, KNOBS, Space, check_grid, describe, resolve, upper
 from autoft.spec import Resources, SearchSpec
@@ -47,7 +48,8 @@ class Plan:
         start: Points of the space that the user wants tried first; None where autoft may choose.
         rungs: Training samples seen at each rung; empty where no trial is paused.
         workers: Trials at once.
-        notes: What the user should know, a sentence each.
+        notes: What the user should know, a sentence each; the warnings of the examination among them.
+        examination: What was found when the rows were looked through.
     """
 
     spec: SearchSpec
@@ -60,6 +62,7 @@ class Plan:
     rungs: tuple[int, ...]
     workers: int
     notes: tuple[str, ...]
+    examination: Examination
 
     @property
     def rows(self) -> dict[str, int]:
@@ -101,6 +104,11 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
     _collect(problems, lambda: check_place(runs))
     if twice := [ref for i, ref in enumerate(refs) if ref in refs[:i]]:
         problems.append(f"models: {twice[0]} stands there twice")
+    if spec.search.against and len(refs) == 1:
+        problems.append(
+            "search.against: it is the models that differ in it, and there is one model only; "
+            "name more models, or leave it out"
+        )
     workers = _collect(problems, lambda: workers_here(spec.resources))
     models = [_collect(problems, lambda ref=ref: inspect(ref, task.head)) for ref in refs]  # type: ignore[misc]
     known = tuple(model for model in models if model is not None)
@@ -114,7 +122,11 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         rungs = default_rungs(
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
-    _check_disk(runs, known, workers * 2 + len(rungs) * max(PLACES, workers))
+    kept = KEEP_WEIGHTS + (len(refs) if spec.search.against else 0)
+    _check_disk(runs, known, workers * 2 + len(rungs) * max(PLACES, workers), kept)
+    examination = examine(rows, task, spec.data, spec.search.seed)
+    if splits is None and examination.refusals:  # a search that has begun may end
+        raise DataError(*examination.refusals)
     return Plan(
         spec=spec,
         task=task,
@@ -125,7 +137,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         start=start,
         rungs=rungs,
         workers=workers,
-        notes=() if task.windows else _notes(rows, spec, space),
+        notes=(*(() if task.windows else _notes(rows, spec, space)), *examination.warnings),
+        examination=examination,
     )
 
 
@@ -215,7 +228,7 @@ def _space(spec: SearchSpec, models: Sequence[ModelInfo]) -> Space:
     if spec.search.sampler == "grid":
         check_grid(space)
     if spec.search.sampler == "cmaes":
-        check_cmaes(space)
+        check_cmaes(space, two=spec.search.against is not None)
     return space
 
 
@@ -277,10 +290,10 @@ def check_place(runs: Path) -> None:
         raise SpecError(f"--runs {runs}: you may not write to {there}; name another folder")
 
 
-def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int) -> None:
-    """Refuses a disk that can't hold so many checkpoints, each of the weights and Adam's two moments."""
+def _check_disk(runs: Path, models: Sequence[ModelInfo], checkpoints: int, kept: int) -> None:
+    """Refuses a disk that can't hold so many checkpoints (weights and Adam's two moments) and kept weights."""
     largest = max(model.size for model in models)
-    needed = largest * (3 * checkpoints + KEEP_WEIGHTS + 3) + 100 * 2**20
+    needed = largest * (3 * checkpoints + kept + 3) + 100 * 2**20
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if free < needed:

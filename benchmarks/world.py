@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from autoft.records import Direction, Report, SearchRecord, TrialConfig
-from autoft.space import PLAIN_RECIPE, Space, resolve
+from autoft.space import Space, resolve
 from autoft.spec import parse
 from autoft.study.core import Core, Decision
 from autoft.study.halving import Halving
 from autoft.study.ledger import Ledger
+from autoft.study.starting import anchor, starting_points
 
 NEIGHBOURS = 3
 # What a change of a knob over its whole range counts for, beside one of the depth: a guess, and a coarse one.
@@ -41,6 +42,8 @@ class World:
     Attributes:
         rows: Training rows.
         space: What can be searched.
+        start: Points to try first.
+        anchor: The one of them that is never paused.
         best: The best value that was recorded at the end of a horizon.
     """
 
@@ -54,6 +57,10 @@ class World:
         spec = parse({"task": "text-classification", "data": "recorded", "models": list(self._curves), "space": space})
         self.space: Space = resolve(spec.space, tuple(self._curves), {}, self._blocks, seed=0)
         self._places = {model: np.array([self._place(c) for c in own]) for model, own in self._curves.items()}
+        # A probe would say which model is the better one; so do the curves.
+        order = sorted(self._curves, key=lambda model: -max(max(curve["value"]) for curve in self._curves[model]))
+        self.start = starting_points(self.space, order, self._blocks)
+        self.anchor = anchor(self.space, order, self._blocks)
         self.best = max(max(curve["value"]) for curve in curves)
         self.near = lru_cache(maxsize=None)(self._near)
         self.costs = lru_cache(maxsize=None)(self._costs)
@@ -147,7 +154,7 @@ def search(
     pause: float = 0.0,
     path: Path | None = None,
 ) -> Outcome:
-    """Drives a real core through the world, from the plain recipe on, as a search does.
+    """Drives a real core through the world, from the points on that a search tries first.
 
     Args:
         world: What the trials would measure, and what they would cost.
@@ -167,7 +174,7 @@ def search(
     outcome, clock = Outcome(), _Stopwatch()
     core = clock(
         Core, ledger, world.space, halving,
-        sampler=sampler, seed=seed, workers=workers, trials=trials, start=(PLAIN_RECIPE,),
+        sampler=sampler, seed=seed, workers=workers, trials=trials, start=world.start, anchor=world.anchor,
     )  # fmt: skip
     events: list[tuple[float, int, int]] = []  # when a trial reaches a milestone, its number, the milestone
     seen: dict[int, int] = {}

@@ -23,7 +23,7 @@ from autoft.records import Direction, Report, SearchRecord, Snapshot, TrialConfi
 from autoft.report import build
 from autoft.words import RUNS
 
-COMMANDS = ("search", "check", "resume", "show", "predict", "ui", "tasks", "assets")
+COMMANDS = ("search", "check", "resume", "show", "predict", "export", "ui", "tasks", "assets")
 HEAVY = ("torch", "transformers", "pandas", "numpy", "optuna", "ray", "mlflow", "sklearn", "datasets")
 TINY, LARGE = "asset:bert-tiny", "asset:minilm-l6"
 

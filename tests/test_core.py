@@ -6,12 +6,14 @@ import time
 
 import pytest
 
-from autoft.records import Direction, Report, SearchRecord, TrialState
+from autoft.pareto import front
+from autoft.records import Direction, Report, SearchRecord, TrialState, ranked
 from autoft.space import PLAIN_RECIPE, resolve
 from autoft.spec import parse
 from autoft.study.core import Core, Decision
 from autoft.study.halving import Halving, default_rungs
 from autoft.study.ledger import Ledger
+from autoft.study.policies import policy
 
 ROWS = 2_400
 RUNGS = default_rungs(ROWS, 3, 3, 32)
@@ -50,8 +52,9 @@ def value(config, samples):
 class World:
     """Workers that train in no time, one milestone per turn."""
 
-    def __init__(self, core, *, order=0):
+    def __init__(self, core, *, order=0, worth=value):
         self.core = core
+        self.worth = worth
         self.seen = {}
         self.busy = []
         self.order = random.Random(order)
@@ -76,7 +79,7 @@ class World:
             if fails(number, samples):
                 self.core.fail(number, "diverged")
                 continue
-            got = value(config, samples)
+            got = self.worth(config, samples)
             decision = self.core.report(number, Report(samples, got, {"loss": 0.1}, 0.1, 1.0, time.time()))
             if samples == horizon:
                 self.core.complete(number, "horizon")
@@ -438,3 +441,106 @@ def test_a_single_worker_is_never_spare():
         report(core, core.next(), RUNGS[0], gain)
     assert core.next() == 1
     assert core.next() is None
+
+
+COSTS = {"tiny": 4e6, "mini": 2e7}
+
+
+def lead_of_mini(lead):
+    """A world in which all trials of the larger model are ahead of the smaller one's by more than all else."""
+    return lambda config, samples: value(config, samples) / 10 + lead * (config.model == "mini")
+
+
+def two_objectives(costs=COSTS, path=None, **options):
+    ledger = make_ledger(path)
+    ledger.costs = costs
+    return ledger, make_core(ledger, **options)
+
+
+def trained_to_the_end(ledger):
+    return {record.config.model for record in ledger.records() if record.state is TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_small_model_is_judged_among_its_equals_where_its_size_counts(workers):
+    ledger, core = two_objectives(workers=workers)
+    World(core, worth=lead_of_mini(0.5)).run()
+    core.settle()
+    assert trained_to_the_end(ledger) == {"tiny", "mini"}
+    best = {record.config.model: record for record in reversed(ranked(ledger.records(), Direction.MAXIMIZE))}
+    assert front(ledger.records(), Direction.MAXIMIZE, COSTS) == [best["tiny"], best["mini"]]
+    assert {record.state for record in best.values()} == {TrialState.COMPLETE}
+
+    alone, core = two_objectives({}, workers=workers)
+    World(core, worth=lead_of_mini(0.5)).run()
+    core.settle()
+    assert trained_to_the_end(alone) == {"mini"}
+
+
+def test_a_larger_model_that_is_worse_has_no_claim():
+    ledger, core = two_objectives(start=[{"model": "mini"}, {"model": "tiny"}], trials=24)
+    World(core, worth=lead_of_mini(-0.5)).run()
+    core.settle()
+    assert trained_to_the_end(ledger) == {"tiny"}
+    assert {record.config.model for record in front(ledger.records(), Direction.MAXIMIZE, COSTS)} == {"tiny"}
+
+
+def test_the_same_cost_for_all_models_gives_the_promotions_of_one_objective():
+    space = make_space(learning_rate=[1e-5, 1e-4, 1e-3], batch_size=16, epochs=[1, 3], freeze_depth=[0, 1])
+    logs = []
+    for costs in ({}, dict.fromkeys(COSTS, 7.0)):
+        ledger = make_ledger()
+        ledger.costs = costs
+        core = Core(ledger, space, Halving(RUNGS, 3), sampler="random", seed=0, workers=2, trials=20)
+        logs.append(World(core).run().log)
+    assert logs[0] == logs[1]
+
+
+def test_two_objectives_give_the_same_search_again_and_after_a_stop(tmp_path):
+    logs, found = [], []
+    for order in (1, 2):
+        whole, core = two_objectives(trials=14)
+        logs.append(World(core, order=order, worth=lead_of_mini(0.1)).run().log)
+        found.append([record.config for record in whole.records()])
+    assert logs[0] == logs[1]
+    assert found[0] == found[1]
+
+    path = tmp_path / "study.db"
+    ledger, core = two_objectives(path=path, trials=14)
+    world = World(core, worth=lead_of_mini(0.1))
+    with pytest.raises(AssertionError):
+        world.run(turns=9)
+    core.interrupt()
+    for number in sorted(core.running):
+        core.report(number)
+    assert 2 < len(ledger) < 12
+    ledger.close()
+
+    again = Ledger.open(path)
+    assert again.costs == COSTS
+    later = World(make_core(again, trials=14), worth=lead_of_mini(0.1))
+    later.seen = dict(world.seen)
+    later.run()
+    assert [record.config for record in again.records()] == found[0]
+
+
+@pytest.mark.parametrize("scheduler", ["hyperband", "median", "none"])
+def test_every_scheduler_and_sampler_knows_two_objectives(scheduler):
+    for sampler in ("tpe", "gp", "qmc", "random"):
+        ledger, _ = two_objectives()
+        rungs = policy(scheduler, RUNGS, 3)
+        core = Core(ledger, make_space(), rungs, sampler=sampler, seed=0, workers=2, trials=14)
+        World(core, worth=lead_of_mini(0.5)).run()
+        core.settle()
+        assert trained_to_the_end(ledger) == {"tiny", "mini"}, sampler
+
+
+def test_a_sampler_of_two_objectives_keeps_drawing_both_models():
+    drawn = []
+    for costs in (COSTS, {}):
+        ledger, core = two_objectives(costs, trials=60)
+        World(core, worth=lead_of_mini(0.5)).run()
+        models = [record.config.model for record in ledger.records()][20:]
+        drawn.append(models.count("tiny") / len(models))
+    assert drawn[0] > 0.25
+    assert drawn[0] > 2 * drawn[1]

@@ -927,3 +927,27 @@ def test_a_taken_port_is_an_input_error(tmp_path) -> None:
         pytest.raises(SpecError, match="--port"),
     ):
         tracking.serve(tracking.default_uri(tmp_path), port=taken.getsockname()[1])
+
+
+def test_the_front_is_tagged_and_its_costs_are_logged_once(store) -> None:
+    ledger = Ledger(
+        a_trial(0, best=0.5, model="asset:bert-tiny"), a_trial(1, best=0.6), a_trial(2, TrialState.FAILED, 0)
+    )
+
+    def finish(*front: int) -> None:
+        points = [{"trial": n, "value": 0.5, "cost": 1.5 + n} for n in (0, 1)]
+        report = {"winner": None, "pareto": {"axes": ["macro_f1", "latency"], "points": points, "front": list(front)}}
+        store.mirror(ledger).finish(report, None, None, "text-classification", timeout=PATIENCE)
+
+    def tagged() -> list[int]:
+        return [n for n, run in sorted(store.children().items()) if run.data.tags.get("autoft.front") == "true"]
+
+    finish(0, 1)
+    assert tagged() == [0, 1]
+    curves = {n: store.curve(run, "latency_ms") for n, run in store.children().items()}
+    assert curves == {0: [(480, 1.5)], 1: [(480, 2.5)], 2: []}
+    before = store.content("5f0c")
+    finish(0, 1)
+    assert store.content("5f0c") == before
+    finish(1)  # a better trial was found since
+    assert tagged() == [1]

@@ -16,7 +16,9 @@ import typer
 
 from autoft.cli.assets import assets
 from autoft.cli.check import check
+from autoft.cli.export import export
 from autoft.cli.predict import predict
+from autoft.cli.reproduce import reproduce
 from autoft.cli.resume import resume
 from autoft.cli.search import search
 from autoft.cli.show import show
@@ -65,7 +67,7 @@ def _root(
     """
 
 
-for _command in (search, check, resume, show, predict, ui, tasks, assets):
+for _command in (search, check, resume, show, predict, reproduce, export, ui, tasks, assets):
     app.command(help=_help(_command))(_command)
 app.callback(help=_help(_root))(_root)
 

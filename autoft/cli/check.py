@@ -14,6 +14,7 @@ from autoft.words import RUNS, resume_command, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from autoft.planning import Plan
 
@@ -80,17 +81,36 @@ def view(plan: Plan, *, ready: bool = True) -> RenderableType:
         searched.add_column(heading, overflow="fold")
     for model, knob, said in _searched(plan):
         searched.add_row(Text(model), knob, Text(said))
-    notes = [Text(f"note: {note}", "yellow") for note in (*plan.notes, *plan.splits.notes)]
+    warnings = plan.examination.warnings  # which stand with the other findings
+    notes = [Text(f"note: {note}", "yellow") for note in (*plan.notes, *plan.splits.notes) if note not in warnings]
+    findings = _findings(plan)
     return Group(
         facts,
         Text(),
         searched,
         *([Text(), *notes] if notes else []),
+        *([Text(), *findings] if findings else []),
         Text(),
         Text("ready: run `autoft search` with the same arguments", "green")
         if ready
         else Text("all but the name is ready", "yellow"),
     )
+
+
+def _findings(plan: Plan) -> list[Text]:
+    """What the examination of the rows found, and one example of each."""
+    from rich.text import Text
+
+    from autoft.data.examination import Severity
+
+    lines = []
+    for finding in plan.examination.findings:
+        warning = finding.severity is not Severity.NOTE
+        lines.append(Text(f"{finding.severity}: {finding.sentence}", "yellow" if warning else ""))
+        for example in finding.examples[:1]:
+            places = ", ".join(f"{part} row {row}" for part, row in example.rows)
+            lines.append(Text(f"  such as {places}: {_label(example.text, 80)}", "dim"))
+    return lines
 
 
 def _facts(plan: Plan) -> list[tuple[str, str]]:
@@ -103,7 +123,12 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     rungs = f"rungs at {', '.join(f'{rung:,}' for rung in plan.rungs)} samples" if plan.rungs else "no rungs"
     found = [
         ("search", spec.name),
-        ("task", spec.task + (f", {spec.metric}" if spec.metric else "")),
+        (
+            "task",
+            spec.task
+            + (f", {spec.metric}" if spec.metric else "")
+            + (f" against {search.against}" if search.against else ""),
+        ),
         ("data", f"{', '.join(f'{count:,} {part}' for part, count in plan.rows.items())} rows"),
     ]
     if plan.labels:
@@ -121,9 +146,9 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     return found
 
 
-def _label(label: str) -> str:
+def _label(label: str, longest: int = 40) -> str:
     text = visible(" ".join(str(label).split()))
-    return text if len(text) <= 40 else f"{text[:39]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _searched(plan: Plan) -> list[tuple[str, str, str]]:
@@ -167,5 +192,6 @@ def _json(plan: Plan) -> str:
         "rungs": list(plan.rungs),
         "workers": plan.workers,
         "notes": [*plan.notes, *plan.splits.notes],
+        "examination": plan.examination.as_dict(),
     }
     return json.dumps(said, indent=2, ensure_ascii=False)

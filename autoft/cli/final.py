@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from autoft.cli.front import front
 from autoft.report.labels import baseline_name, between, recipe, score
 from autoft.report.markdown import comparison
 from autoft.words import RUNS, format_duration, runs_option
@@ -55,7 +56,7 @@ def final(report: Mapping[str, Any], runs: Path = RUNS) -> RenderableType:
     parts: list[RenderableType] = [scores, Text()]
     if said := comparison(report):
         parts += [Text(said), Text()]
-    parts.append(facts)
+    parts += [*front(report), facts]
     for note in report.get("notes", ()):
         parts += [Text(), Text(f"note: {note}", "yellow")]
     return Panel(

@@ -50,6 +50,13 @@ Models = Annotated[
     ),
 ]
 Metric = Annotated[str | None, typer.Option(help="Metric to optimise.", rich_help_panel=_SEARCHED)]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="Second objective: parameters or latency of the model. The best score at every cost is found.",
+        rich_help_panel=_SEARCHED,
+    ),
+]
 Clean = Annotated[
     bool | None,
     typer.Option(

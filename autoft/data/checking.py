@@ -137,23 +137,6 @@ def too_few(
     return found
 
 
-def same_texts(parts: Mapping[str, pd.DataFrame], label: str) -> list[str]:
-    """A note on texts that stand in two parts, with another label there: the same row in both was refused before."""
-    seen: dict[Any, str] = {}
-    shared: Counter[tuple[str, str]] = Counter()
-    for part in PARTS:
-        texts = set(_hashable(parts[part].drop(columns=label, errors="ignore")))
-        for text in texts:
-            if text in seen:
-                shared[seen[text], part] += 1
-            else:
-                seen[text] = part
-    return [
-        f"{n} {'text stands' if n == 1 else 'texts stand'} in {a} and in {b} with different labels"
-        for (a, b), n in sorted(shared.items())
-    ]
-
-
 def _hashable(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
     """The rows as tuples that can stand in a set, lists and mappings among their cells as JSON."""
     return [

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoft.data.checking import missing_columns, odd_labels, same_texts, tidy, too_few
+from autoft.data.checking import missing_columns, odd_labels, tidy, too_few
 from autoft.data.reading import Formats, Table
 from autoft.data.sources import read_source, read_sources, within_reach
 from autoft.data.splits import Column, DataRules, Splits, as_read, fingerprint, frame
@@ -79,7 +79,7 @@ def load(spec: DataSpec, task: DataRules, seed: int) -> Splits:
             f"{spec.validation_size:g} leave some class too few rows; make them smaller or add rows"
         ) from None
     frames = {part: frame({name: rows[name].tolist() for name in names}) for part, rows in parts.items()}
-    notes += dropped + same_texts(frames, spec.label)
+    notes += dropped
     if stratify is not None:
         notes += odd_labels(frames, stratify)
     splits = Splits(frames["train"], frames["validation"], frames["test"], fingerprint(frames), tuple(notes))

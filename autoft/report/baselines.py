@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from autoft.records import Direction
-from autoft.report.interval import paired_interval
-
-Rows = Sequence[Any] | NDArray[Any]
+from autoft.report.resampling import Measure, Resampling, Rows
 
 
 def compare(
-    measure: Callable[[Any, Any], Mapping[str, float]],
+    measure: Measure,
     metric: str,
     direction: Direction,
     *,
@@ -36,18 +32,15 @@ def compare(
         For each model `test`, its objective; `metrics`, all of them; and `difference_interval`, the 95 % interval of
         the winner's lead, positive where the winner is better.
     """
-    found = {}
+    drawn, found = Resampling(measure, metric, examples), {}
     for name, theirs in others.items():
         metrics = measure(theirs, examples)
         if metric not in metrics:  # it has nothing that could be measured so
             continue
-
-        def gain(said: Any, rows: Any) -> float:
-            return direction.gain(measure(said, rows)[metric])
-
+        low, high = drawn.difference(scores, theirs)
         found[name] = {
             "test": metrics[metric],
             "metrics": dict(metrics),
-            "difference_interval": list(paired_interval(gain, scores, theirs, examples)),
+            "difference_interval": [low, high] if direction is Direction.MAXIMIZE else [-high, -low],
         }
     return found

@@ -42,8 +42,8 @@ def bootstrap_interval(  # noqa: PLR0917 - three of them are rarely given
     Raises:
         ValueError: There are no rows, their numbers differ, or `resamples` or `level` make no sense.
     """
-    scores, targets = _indexable(scores), _indexable(targets)
-    _check_lengths(scores, targets)
+    scores, targets = indexable(scores), indexable(targets)
+    check_lengths(scores, targets)
     return _interval(lambda rows: metric(scores[rows], targets[rows]), len(scores), resamples, seed, level)
 
 
@@ -77,9 +77,9 @@ def paired_interval(
     Raises:
         ValueError: There are no rows, their numbers differ, or `resamples` or `level` make no sense.
     """
-    scores, others, targets = _indexable(scores), _indexable(others), _indexable(targets)
-    _check_lengths(scores, targets)
-    _check_lengths(others, targets)
+    scores, others, targets = indexable(scores), indexable(others), indexable(targets)
+    check_lengths(scores, targets)
+    check_lengths(others, targets)
 
     def difference(rows: NDArray[np.intp]) -> float:
         return metric(scores[rows], targets[rows]) - metric(others[rows], targets[rows])
@@ -87,7 +87,12 @@ def paired_interval(
     return _interval(difference, len(scores), resamples, seed, level)
 
 
-def _check_lengths(scores: NDArray[Any], targets: NDArray[Any]) -> None:
+def check_lengths(scores: NDArray[Any], targets: NDArray[Any]) -> None:
+    """Refuses models and rows that don't belong together.
+
+    Raises:
+        ValueError: There are no rows, or their numbers differ.
+    """
     if len(scores) == 0 or len(scores) != len(targets):
         raise ValueError(f"{len(scores)} scores don't fit {len(targets)} targets")
 
@@ -120,7 +125,7 @@ def _value(statistic: Callable[[NDArray[np.intp]], float], rows: NDArray[np.intp
         return math.nan
 
 
-def _indexable(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
+def indexable(values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
     """`values` as an array with one entry for each row; rows of unequal length stay the objects they are."""
     try:
         return np.asarray(values)

@@ -5,7 +5,7 @@ All problems are found at once, each with its path, what was found and what woul
     space.learning_rte: unknown key, did you mean learning_rate?
 """
 
-from autoft.spec.model import DataSpec, Resources, SearchSection, SearchSpec, Tracking
+from autoft.spec.model import DataSpec, Finals, Resources, SearchSection, SearchSpec, Tracking
 from autoft.spec.reading import Draft, load, parse, parse_draft, read_value, read_yaml, write_yaml
 from autoft.words import RUNS
 
@@ -13,6 +13,7 @@ __all__ = [
     "RUNS",
     "DataSpec",
     "Draft",
+    "Finals",
     "Resources",
     "SearchSection",
     "SearchSpec",

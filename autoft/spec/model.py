@@ -147,8 +147,46 @@ class SearchSection(_Section):
     start: tuple[dict[str, Any], ...] | None = None
     """Configurations to try first; by default the plain recipe, then some good ones of the best-probed models."""
 
+    against: Literal["parameters", "latency"] | None = None
+    """A second objective that is weighed against the metric: the `parameters` of the model, or its `latency`, the time
+    in which it answers one text on this machine. The answer is then a Pareto front: the best score at every cost."""
+
+    within: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Hand over the cheapest model of the front that scores less than the best by no more than this; by default the
+    best score is handed over, whatever it costs."""
+
+    @model_validator(mode="after")
+    def _within_what_front(self) -> Self:
+        if self.within is not None and self.against is None:
+            raise ValueError("`within` goes with `against`; name a second objective, or leave it out")
+        return self
+
     probe: bool = True
     """Measure what each model knows before it is trained: it orders the first trials, and drops hopeless models."""
+
+
+class Finals(_Section):
+    """How the winner is chosen among the best, once the search is over."""
+
+    finalists: Annotated[int, Field(ge=1, le=10)] = 2
+    """Trials, the best on validation, that may win."""
+
+    repeats: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often each finalist is trained again, with a new seed each time."""
+
+    plain: bool = True
+    """Train the plain recipe (learning rate 2e-5, batch 16, 3 epochs) to its end, and compare the winner with it."""
+
+    soup: bool = True
+    """Let an average of the finalists' weights compete, too."""
+
+    @property
+    def off(self) -> bool:
+        """Nothing is trained, and nothing competes, beside the best trial of the search."""
+        return self == NO_FINALS
+
+
+NO_FINALS = Finals(finalists=1, repeats=0, plain=False, soup=False)
 
 
 class Resources(_Section):
@@ -220,6 +258,10 @@ def _as_source(value: Any) -> Any:
     return {"source": str(value)} if isinstance(value, str | Path) else value
 
 
+def _as_finals(value: Any) -> Any:
+    return NO_FINALS if value is False else {} if value is True or value is None else value
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -250,6 +292,9 @@ class SearchSpec(_Section):
 
     search: SearchSection = SearchSection()
     """How the space is searched."""
+
+    finals: Annotated[Finals, BeforeValidator(_as_finals)] = Finals()
+    """How the winner is chosen among the best; `false` takes the best trial of the search as it is."""
 
     resources: Resources = Resources()
     """What a trial may use."""

@@ -40,6 +40,7 @@ class Core:
         workers: Trials at once.
         trials: Number of trials to start in all, None for as many as time allows.
         start: Points of the space to try first; those outside of it are left out.
+        anchor: One of them that no rung pauses: slow to start and good in the end, it would never get there.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Core:
         workers: int,
         trials: int | None,
         start: Sequence[Mapping[str, Any]] = (),
+        anchor: Mapping[str, Any] | None = None,
     ) -> None:
         self._ledger = ledger
         self._space = space
@@ -66,6 +68,8 @@ class Core:
             for point in start
             if (params := space.params(point)) is not None
         ]
+        fixed = None if anchor is None else space.params(anchor)
+        self._anchor = None if anchor is None or fixed is None else space.config(str(anchor["model"]), fixed)
         self._tried = {record.config for record in ledger.records()}
         self._running: set[int] = set()
         self._spare: set[int] = set()  # those among the running that only use a worker nobody else needs
@@ -213,7 +217,16 @@ class Core:
         for report in reports:
             new = self._ledger.report(number, report)
             if new and self._halving.is_rung(report.samples):
-                goes_on = self._halving.record(number, report.samples, self._gain(report), spare=number in self._spare)
+                goes_on = self._rank(number, report, spare=number in self._spare)
+        return goes_on
+
+    def _rank(self, number: int, report: Report, *, spare: bool = False) -> bool:
+        """Whether the trial may go on after a report at a rung."""
+        gain, cost = self._gain(report), self._ledger.cost(number)
+        goes_on = self._halving.record(number, report.samples, gain, spare=spare, cost=cost)
+        if not goes_on and self._ledger[number].config == self._anchor:
+            self._halving.leave(number)
+            return True
         return goes_on
 
     def _let_go(self, number: int) -> None:
@@ -261,6 +274,7 @@ class Core:
                 seed=self._seed,
                 number=number,
                 attempt=attempt,
+                two=bool(self._ledger.costs),
             )
 
     def _readmit(self) -> None:
@@ -269,7 +283,7 @@ class Core:
             went_on = True
             for report in record.reports:
                 if self._halving.is_rung(report.samples):
-                    went_on = self._halving.record(record.number, report.samples, self._gain(report))
+                    went_on = self._rank(record.number, report)
                     if report is not record.reports[-1] and not went_on:
                         self._halving.leave(record.number)
             if record.state is not TrialState.OPEN:

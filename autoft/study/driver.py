@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from autoft.pareto import front
 from autoft.records import TrialState, ranked
 from autoft.spec import Resources
 from autoft.stopping import Stop
@@ -24,7 +25,7 @@ from autoft.training.job import Job
 OUT_OF_TIME = "out of time"
 # After this share of the time no new trial starts; the rest belongs to those that lead.
 DRAIN_AT = 0.75
-# Ended trials whose weights stay on disk; the winner is one of them.
+# Ended trials whose weights stay on disk; the winner is one of them, or stands on the front.
 KEEP_WEIGHTS = 3
 
 
@@ -38,6 +39,7 @@ def drive(
     timer: Timer | None,
     stop: Stop,
     watch: Callable[[dict[int, int]], None],
+    keep: int = KEEP_WEIGHTS,
 ) -> None:
     """Runs trials until the core is done, inside a `ray_session`.
 
@@ -50,6 +52,7 @@ def drive(
         timer: Ends it in time; None where only the number of trials counts.
         stop: Whether the user has asked to stop.
         watch: Gets the samples seen by each running trial, several times a second at most.
+        keep: Ended trials, the best ones, whose weights stay on disk.
 
     Raises:
         Interrupted: The user stopped it; open trials stay open in the ledger, with their checkpoints.
@@ -62,7 +65,7 @@ def drive(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(core.workers)
     # What goes wrong with a trial is in the ledger, in a line that a person can read.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    keeper = _Keeper(ledger, folder)
+    keeper = _Keeper(ledger, folder, keep)
 
     def tick(samples: dict[int, int]) -> None:
         if stop.requested:
@@ -130,8 +133,9 @@ class Timer:
 class _Keeper:
     """Frees the disk of trials that have ended, but for the weights of the best."""
 
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, keep: int) -> None:
         self._ledger = ledger
+        self._keep = keep
         self._folder = folder
         self._slim: set[int] = set()
         self._gone: set[int] = set()
@@ -143,7 +147,8 @@ class _Keeper:
         if len(ended) == self._ended:
             return
         self._ended = len(ended)
-        keep = {record.number for record in ranked(ended, direction)[:KEEP_WEIGHTS]}
+        leading = [*ranked(ended, direction)[: self._keep], *front(ended, direction, self._ledger.costs)]
+        keep = {record.number for record in leading}
         for number in keep - self._slim:
             keep_best(checkpoints(self._folder, number))
             self._slim.add(number)

@@ -45,10 +45,12 @@ class Hyperband:
         """Whether a milestone is a rung of any bracket."""
         return self._brackets[0].is_rung(samples)
 
-    def record(self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False) -> bool:
+    def record(
+        self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False, cost: float = 0.0
+    ) -> bool:
         """Takes down a trial's value at a rung; see `Halving.record`. Below its bracket's first rung it goes on."""
         bracket = self._brackets[self.bracket(trial)]
-        return bracket.record(trial, samples, gain, spare=spare) if bracket.is_rung(samples) else True
+        return bracket.record(trial, samples, gain, spare=spare, cost=cost) if bracket.is_rung(samples) else True
 
     def crowded_out(self, samples: int) -> list[int]:
         """Takes the place from those who wait at a rung behind too many better ones of their bracket."""

@@ -7,7 +7,6 @@ before anything is decided on it. The records are also kept in memory, so that r
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from sqlalchemy import event
 
 from autoft.errors import SearchError
 from autoft.records import Direction, Probe, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
+from autoft.study.ranking import Ranking
 from autoft.study.sampling import observation
 
 _STATES = {
@@ -33,7 +33,7 @@ _STATES = {
 }
 _OPTUNA_STATES = {state: optuna_state for optuna_state, state in reversed(_STATES.items())}
 _CONFIG, _REASON, _STARTED, _FINISHED, _REPORT = "config", "reason", "started", "finished", "report:"
-_SEARCH, _SPENT, _PROBES = "search", "spent", "probes"
+_SEARCH, _SPENT, _PROBES, _COSTS = "search", "spent", "probes", "costs"
 # What a sampler gets to see, so that a draw costs the same after 10,000 trials as after 100: the best, and the
 # latest. TPE takes the best tenth of what it sees as good, so all of the best are among the good.
 BEST, LATEST = 10, 82
@@ -49,7 +49,8 @@ class Ledger:
         self._records: list[TrialRecord] = []
         self._drawn: list[tuple[dict[str, Any], dict[str, BaseDistribution]]] = []
         self._observations: dict[int, tuple[TrialRecord, FrozenTrial]] = {}  # made anew when the record changes
-        self._ranking: list[tuple[float, int]] = []  # (-gain of the best report, number), rising
+        self._costs: dict[str, float] = dict(study.user_attrs.get(_COSTS, {}))
+        self._ranking = Ranking()  # by the best report
         for trial in study.get_trials(deepcopy=False):
             self._mend(trial)
             self._append(_record(trial), dict(trial.params), dict(trial.distributions))
@@ -110,7 +111,7 @@ class Ledger:
     def history(self) -> list[FrozenTrial]:
         """The best and the latest trials, as a sampler should see them."""
         latest = range(max(0, len(self._records) - LATEST), len(self._records))
-        numbers = sorted({*latest, *(number for _, number in self._ranking[:BEST])})
+        numbers = sorted({*latest, *self._ranking.best(BEST)})
         return [self._observation(number) for number in numbers]
 
     @property
@@ -130,6 +131,23 @@ class Ledger:
     @probes.setter
     def probes(self, probes: Sequence[Probe]) -> None:
         self._study.set_user_attr(_PROBES, [asdict(probe) for probe in probes])
+
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """What each model costs, by its reference; empty where the score is the only objective."""
+        return dict(self._costs)
+
+    @costs.setter
+    def costs(self, costs: Mapping[str, float]) -> None:
+        self._costs = dict(costs)
+        self._study.set_user_attr(_COSTS, self._costs)
+        self._observations, self._ranking = {}, Ranking()
+        for record in self._records:
+            self._rank(record)
+
+    def cost(self, number: int) -> float:
+        """What the model of a trial costs; 0 where the score is the only objective."""
+        return self._cost(self._records[number])
 
     def add(self, config: TrialConfig, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> int:
         """Starts a trial, in one transaction.
@@ -214,6 +232,7 @@ class Ledger:
             values={report.samples: report.value for report in record.reports},
             best=best.value if best else None,
             state=_OPTUNA_STATES[record.state],
+            cost=self._costs.get(record.config.model),
         )
         self._observations[number] = (record, seen)
         return seen
@@ -230,14 +249,14 @@ class Ledger:
 
     def _rank(self, record: TrialRecord) -> None:
         if (best := record.best(self.search.direction)) and record.state is not TrialState.FAILED:
-            insort(self._ranking, (-self.search.direction.gain(best.value), record.number))
+            self._ranking.add((-self.search.direction.gain(best.value), record.number), self._cost(record))
 
     def _unrank(self, record: TrialRecord) -> None:
         if best := record.best(self.search.direction):
-            key = (-self.search.direction.gain(best.value), record.number)
-            place = bisect_left(self._ranking, key)
-            if self._ranking[place : place + 1] == [key]:
-                del self._ranking[place]
+            self._ranking.discard((-self.search.direction.gain(best.value), record.number), self._cost(record))
+
+    def _cost(self, record: TrialRecord) -> float:
+        return self._costs.get(record.config.model, 0.0)
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)

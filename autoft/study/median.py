@@ -1,13 +1,15 @@
 """The median rule: a trial goes on from a rung while its best is no worse than the median of those seen there.
 
 Golovin et al., "Google Vizier" (KDD 2017), section 3.2.2, with the values at a rung in place of running averages. A
-trial that falls behind ends at once: it is neither paused nor promoted. Pure: no clock, no Ray, no torch.
+trial that falls behind ends at once: it is neither paused nor promoted. With two objectives
+the order is that of `Ranking`. Pure: no clock, no Ray, no torch.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Sequence
+
+from autoft.study.ranking import Ranking
 
 GRACE = 5  # trials that a rung has to have seen before it stops one
 
@@ -25,7 +27,7 @@ class Median:
     def __init__(self, rungs: Sequence[int], grace: int = GRACE) -> None:
         self.rungs = tuple(rungs)
         self._grace = grace
-        self._rankings: dict[int, list[tuple[float, ...]]] = {samples: [] for samples in self.rungs}
+        self._rankings = {samples: Ranking() for samples in self.rungs}
         self._best: dict[int, tuple[float, ...]] = {}
         self._behind: dict[int, int] = {}  # rung by trial, until it leaves
 
@@ -33,7 +35,9 @@ class Median:
         """Whether a milestone is a rung."""
         return samples in self._rankings
 
-    def record(self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False) -> bool:
+    def record(
+        self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False, cost: float = 0.0
+    ) -> bool:
         """Takes down a trial's value at a rung; see `Halving.record`. It matters to nobody what worker it ran on.
 
         Returns:
@@ -41,9 +45,9 @@ class Median:
         """
         best = self._best[trial] = max(self._best.get(trial, tuple(gain)), tuple(gain))
         ranking = self._rankings[samples]
-        key = tuple(-part for part in best)
-        insort(ranking, key)
-        if len(ranking) < self._grace or bisect_left(ranking, key) <= (len(ranking) - 1) // 2:
+        key = (*(-part for part in best), 0)  # no number: equals share a place
+        ranking.add(key, cost)
+        if len(ranking) < self._grace or ranking.place(key, cost) <= (len(ranking) - 1) // 2:
             self._behind.pop(trial, None)
             return True
         self._behind[trial] = samples

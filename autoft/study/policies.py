@@ -22,7 +22,9 @@ class Policy(Protocol):
     def is_rung(self, samples: int) -> bool:
         """Whether a milestone is a rung."""
 
-    def record(self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False) -> bool:
+    def record(
+        self, trial: int, samples: int, gain: Sequence[float], *, spare: bool = False, cost: float = 0.0
+    ) -> bool:
         """Takes down a value at a rung; whether the trial goes on at once."""
 
     def crowded_out(self, samples: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import math
 import warnings
 from collections.abc import Container, Sequence
 from typing import Any
@@ -38,6 +39,7 @@ def draw(
     seed: int,
     number: int,
     attempt: int = 0,
+    two: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """The next configuration to try.
 
@@ -50,6 +52,7 @@ def draw(
         seed: The search's seed.
         number: The number of the trial to come.
         attempt: Another one gives another draw.
+        two: The cost is a second objective, and the history has both.
 
     Returns:
         The model, and Optuna's parameters.
@@ -60,7 +63,10 @@ def draw(
     entropy = (seed,) if sampler in ("qmc", "cmaes") else (seed, number, attempt)
     drawing = _sampler(sampler, entropy, space, number + attempt * _LEAP)
     known = history if sampler == "tpe" else ()
-    study = optuna.create_study(storage=_Remembering(known), direction=direction.value, sampler=drawing)
+    directions = [direction, Direction.MINIMIZE] if two else [direction]
+    study = optuna.create_study(
+        storage=_Remembering(known), directions=[one.value for one in directions], sampler=drawing
+    )
     if sampler == "gp":  # which wants them numbered from 0
         study.add_trials([_finished(trial) for trial in history])
     elif sampler == "cmaes":  # which has to have drawn them itself
@@ -73,12 +79,21 @@ def draw(
     return str(model), drawn
 
 
-def check_cmaes(space: Space) -> None:
+def check_cmaes(space: Space, *, two: bool = False) -> None:
     """Refuses what CMA-ES can't work with.
 
+    Args:
+        space: What is searched.
+        two: There is a second objective.
+
     Raises:
-        SpecError: Its package isn't installed, or the space has no range.
+        SpecError: There is, or its package isn't installed, or the space has no range.
     """
+    if two:
+        raise SpecError(
+            "search.sampler: cmaes knows one objective, and `search.against` is a second one; "
+            "take tpe, gp, random, qmc or grid, or leave `against` out"
+        )
     if importlib.util.find_spec("cmaes") is None:
         raise SpecError("search.sampler: cmaes needs a package more; install it with: pip install 'autoft[cmaes]'")
     found = (distribution for model in space.models for distribution in space.distributions(model).values())
@@ -94,6 +109,7 @@ def observation(
     values: dict[int, float],
     best: float | None,
     state: TrialState,
+    cost: float | None = None,
 ) -> FrozenTrial:
     """A trial as a sampler should see it.
 
@@ -102,15 +118,41 @@ def observation(
         params: Optuna's parameters.
         distributions: Their distributions.
         values: The objective by samples seen.
-        best: The final value of a complete trial.
+        best: The best of them; the final value of a complete trial.
         state: COMPLETE, PRUNED, FAIL or RUNNING.
+        cost: What its model costs, where that is a second objective.
     """
+    if cost is not None:
+        return _of_two(number, params, distributions, best=best, state=state, cost=cost)
     if state is TrialState.RUNNING and values:
         state = TrialState.PRUNED  # paused or half-way: what it has shown so far counts
     value = best if state is TrialState.COMPLETE else None
     trial = optuna.trial.create_trial(
         state=state, params=params, distributions=distributions, intermediate_values=values, value=value
     )
+    trial.number = number - _EARLIER
+    return trial
+
+
+def _of_two(
+    number: int,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    *,
+    best: float | None,
+    state: TrialState,
+    cost: float,
+) -> FrozenTrial:
+    """A trial with two objectives.
+
+    Optuna has no intermediate values for these, so the best that a trial has shown so far is its value, wherever it was
+    paused. One that was trained further has had more chances; among trials of one model it comes before them by itself.
+    """
+    values = None
+    if best is not None and state is not TrialState.FAIL:
+        # Models differ by factors: on a plain scale the largest one would make all others look alike.
+        state, values = TrialState.COMPLETE, [best, math.log(cost)]
+    trial = optuna.trial.create_trial(state=state, params=params, distributions=distributions, values=values)
     trial.number = number - _EARLIER
     return trial
 
@@ -144,7 +186,12 @@ def _sampler(name: str, entropy: tuple[int, ...], space: Space, place: int) -> B
             case "qmc":
                 return _Sobol(space, place, seed=own, independent_sampler=chance)
             case "gp":
-                return GPSampler(seed=own, n_startup_trials=_STARTUP, independent_sampler=chance)
+                return GPSampler(
+                    seed=own,
+                    n_startup_trials=_STARTUP,
+                    independent_sampler=chance,
+                    warn_independent_sampling=False,
+                )
             case "cmaes":
                 return CmaEsSampler(
                     seed=own,

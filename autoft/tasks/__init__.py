@@ -17,7 +17,20 @@ from typing import Any
 
 from autoft.errors import SpecError
 from autoft.tasks import carrying
-from autoft.tasks.base import Column, Example, Kind, Meta, Scores, Splits, Task, completed, learn, missing, original
+from autoft.tasks.base import (
+    Column,
+    Example,
+    Kind,
+    Meta,
+    Scores,
+    Splits,
+    Task,
+    asked,
+    completed,
+    learn,
+    missing,
+    original,
+)
 from autoft.words import nearest
 
 __all__ = [
@@ -28,6 +41,7 @@ __all__ = [
     "Scores",
     "Splits",
     "Task",
+    "asked",
     "completed",
     "get",
     "learn",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from autoft.records import TrialConfig
 
-__all__ = ["Column", "Example", "Kind", "Meta", "Scores", "Splits", "Task", "completed", "learn", "missing"]
+__all__ = ["Column", "Example", "Kind", "Meta", "Scores", "Splits", "Task", "asked", "completed", "learn", "missing"]
 
 Meta = Mapping[str, Any]
 Example = dict[str, Any]
@@ -177,6 +177,15 @@ class Task(Protocol):
     def answers(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> list[dict[str, Any]]:
         """What a user gets to see for each row, as the `transformers` pipeline gives it; arguments as `measure`'s."""
 
+    def probabilities(self, scores: Scores, meta: Meta) -> list[dict[str, float]]:
+        """The probability of each label by its name, for each row; empty where the task has no labels for a row.
+
+        Args:
+            scores: One for each row, from `merge`.
+            meta: What is known of the training rows.
+        """
+        return []
+
     def baselines(
         self,
         train: pd.DataFrame,
@@ -197,7 +206,19 @@ class Task(Protocol):
 
 
 _ATTRIBUTES = ("summary", "example", "pipeline", "models", "formats", "head", "evaluated_at_once", "windows")
-_DEFAULTS = (*_ATTRIBUTES, "knobs", "losses", "space", "columns", "stratify", "fault", "problems", "learn", "merge")
+_DEFAULTS = (
+    *_ATTRIBUTES,
+    "knobs",
+    "losses",
+    "space",
+    "columns",
+    "stratify",
+    "fault",
+    "problems",
+    "learn",
+    "merge",
+    "probabilities",
+)
 _NEEDED = ("name", "metrics", "build", "encode", "loss", "scores", "measure", "answers", "baselines")
 
 
@@ -240,3 +261,10 @@ def learn(task: Task, train: pd.DataFrame, data: DataSpec) -> dict[str, Any]:
     """`meta`: the names of the columns, and what the task learns of the training rows."""
     names = {"text": data.text, "text_pair": data.text_pair, "label": data.label}
     return {**names, **task.learn(train, data)}
+
+
+def asked(task: Task, meta: Meta) -> tuple[Column, ...]:
+    """The columns that a trained model answers for, as the task names them: all but the label."""
+    names = {key: meta.get(key) for key in ("text", "text_pair", "label")}
+    columns = task.columns(DataSpec(source="a table", **names))
+    return tuple(column for column in columns if column.name != names["label"])

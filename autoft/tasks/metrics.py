@@ -31,20 +31,39 @@ def classification(scores: _Floats, labels: NDArray[np.integer[Any]]) -> dict[st
     _refuse_misfits(scores, labels)
     classes = scores.shape[1]
     counts = np.bincount(labels * classes + scores.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
-    right, real, predicted = np.diag(counts).astype(float), counts.sum(axis=1), counts.sum(axis=0)
-    seen = (real + predicted) > 0
-    f1 = ratio(2 * right, real + predicted)
+    decided = from_margins(np.diag(counts), counts.sum(axis=1), counts.sum(axis=0))
     # Of two classes either one ranks the rows; the difference of their logits does it without rounding.
     ranking = scores[:, 1:] - scores[:, :1] if classes == 2 else log_softmax(scores)
     return {
-        "macro_f1": float(f1[seen].mean()),
-        "accuracy": float(right.sum() / len(labels)),
-        "precision": float(ratio(right, predicted)[seen].mean()),
-        "recall": float(ratio(right, real)[seen].mean()),
-        "weighted_f1": float((f1 * real).sum() / len(labels)),
-        "mcc": _matthews(right.sum(), real.astype(float), predicted.astype(float)),
+        **{name: float(value) for name, value in decided.items()},
         "roc_auc": roc_auc(ranking, labels[:, None] == np.arange(classes)[-ranking.shape[1] :]),
         "loss": float(-log_softmax(scores)[np.arange(len(labels)), labels].mean()),
+    }
+
+
+def from_margins(right: NDArray[Any], real: NDArray[Any], predicted: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """The metrics of single-label classification that need no more of a confusion matrix than its margins.
+
+    Any number of matrices at once, in the leading axes: a bootstrap has thousands of them.
+
+    Args:
+        right: Shape (..., classes), the diagonal: rows of each class that were told as such.
+        real: Shape (..., classes), rows of each class; at least one in all.
+        predicted: Shape (..., classes), rows told to be of each class.
+
+    Returns:
+        By name, shape (...); see `classification`.
+    """
+    right, real, predicted = (np.asarray(margin, dtype=np.float64) for margin in (right, real, predicted))
+    seen = (real + predicted) > 0
+    f1, rows, classes = ratio(2 * right, real + predicted), real.sum(axis=-1), seen.sum(axis=-1)
+    return {
+        "macro_f1": f1.sum(axis=-1) / classes,  # a class that isn't seen counts 0 in the sum, and not in the number
+        "accuracy": right.sum(axis=-1) / rows,
+        "precision": ratio(right, predicted).sum(axis=-1) / classes,
+        "recall": ratio(right, real).sum(axis=-1) / classes,
+        "weighted_f1": (f1 * real).sum(axis=-1) / rows,
+        "mcc": _matthews(right.sum(axis=-1), real, predicted),
     }
 
 
@@ -77,7 +96,7 @@ def multi_label(scores: _Floats, labels: _Floats) -> dict[str, float]:
         "precision": float(ratio(right, predicted).mean()),
         "recall": float(ratio(right, real).mean()),
         "weighted_f1": float((f1 * real).sum() / max(real.sum(), 1)),
-        "mcc": _matthews(agreed, *both),
+        "mcc": float(_matthews(np.array(agreed), *both)),
         "roc_auc": roc_auc(scores, wanted),
         "loss": float(np.logaddexp(0.0, -signed).mean()),
     }
@@ -114,7 +133,7 @@ def log_softmax(scores: _Floats) -> NDArray[np.float64]:
 
 def ratio(part: NDArray[np.float64], whole: NDArray[Any]) -> NDArray[np.float64]:
     """`part / whole`, 0 where there is nothing to divide by."""
-    found: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    found: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
     return found
 
 
@@ -123,8 +142,16 @@ def _refuse_misfits(scores: _Floats, labels: NDArray[Any]) -> None:
         raise ValueError(f"{len(scores)} scores don't fit {len(labels)} labels")
 
 
-def _matthews(right: float, real: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:
-    """Matthews correlation for any number of classes (Gorodkin 2004); 0 where one side is constant."""
-    n = real.sum()
-    spread = np.sqrt((n**2 - (predicted**2).sum()) * (n**2 - (real**2).sum()))
-    return float((right * n - (real * predicted).sum()) / spread) if spread > 0 else 0.0
+def _matthews(
+    right: NDArray[np.float64], real: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Matthews correlation for any number of classes (Gorodkin 2004); 0 where one side is constant.
+
+    Args:
+        right: Shape (...), rows that were told right.
+        real: Shape (..., classes).
+        predicted: Shape (..., classes).
+    """
+    n = real.sum(axis=-1)
+    spread = np.sqrt((n**2 - (predicted**2).sum(axis=-1)) * (n**2 - (real**2).sum(axis=-1)))
+    return ratio(np.asarray(right * n - (real * predicted).sum(axis=-1)), np.asarray(spread))

@@ -116,18 +116,19 @@ class TextClassification(Task):
 
     def answers(self, scores: Scores, examples: Sequence[Example], meta: Meta) -> list[dict[str, Any]]:
         """The likeliest label and its probability; or all labels from 0.5 on, and the probability of each."""
-        labels, logits = meta["labels"], np.asarray(scores)
+        found = self.probabilities(scores, meta)
         if _several(meta):
-            chances = np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
             return [
-                {
-                    "labels": [label for label, chance in zip(labels, row, strict=True) if chance > 0.5],
-                    "scores": {label: float(chance) for label, chance in zip(labels, row, strict=True)},
-                }
-                for row in chances
+                {"labels": [label for label, chance in row.items() if chance > 0.5], "scores": row} for row in found
             ]
-        chances = np.exp(metrics.log_softmax(logits))
-        return [{"label": labels[row.argmax()], "score": float(row.max())} for row in chances]
+        likeliest = [max(row, key=lambda label: row[label]) for row in found]
+        return [{"label": label, "score": row[label]} for label, row in zip(likeliest, found, strict=True)]
+
+    def probabilities(self, scores: Scores, meta: Meta) -> list[dict[str, float]]:
+        """By the softmax; or of each label by itself, where a row may have several."""
+        logits = np.asarray(scores, dtype=np.float64)
+        logs = -np.logaddexp(0.0, -logits) if _several(meta) else metrics.log_softmax(logits)
+        return [dict(zip(meta["labels"], map(float, row), strict=True)) for row in np.exp(logs)]
 
     def baselines(
         self,

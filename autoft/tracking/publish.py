@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoft.errors import TrackingError
 from autoft.records import SearchRecord, TrialRecord
-from autoft.tracking import description, projection, replaced
+from autoft.tracking import description, projection, replaced, saving
+from autoft.tracking.front import show_front
 from autoft.tracking.runs import Runs
 from autoft.tracking.target import Target
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _MODEL_NAME = "model"  # of the logged model, as mlflow itself would call it
 _CONTENT = "autoft.content"  # digest of weights and config: the model's identity
-_REQUIREMENTS = ("transformers", "torch", "safetensors", "accelerate")
-_TEXT_TO_TEXT = ("token-classification", "text-generation")
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ def publish(
     if record is not None:
         runs.mark_winner(record.number)
         runs.set_parent({"autoft.winner": str(number)}, _scores(report, record, search))
+    show_front(runs, records, report)
     registered = None
     if model_dir is not None:
         check()
@@ -163,61 +161,13 @@ def _log_model(
         model = client.create_logged_model(runs.experiment_id, _MODEL_NAME, run_id, dict(tags), dict(params))
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / _MODEL_NAME
-        _save(model, run_id, model_dir, pipeline, saved)
+        saving.save(model, run_id, model_dir, pipeline, saved)
         client.log_model_artifacts(model.model_id, str(saved))
     outputs = client.get_run(run_id).outputs
     if all(output.model_id != model.model_id for output in (outputs.model_outputs if outputs else ())):
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])  # a second time is an error
     client.finalize_logged_model(model.model_id, "READY")
     return str(model.model_id)
-
-
-def _save(model: Any, run_id: str, model_dir: Path, pipeline: str, folder: Path) -> None:
-    """Write the model in MLflow's format.
-
-    This is what `mlflow.transformers.log_model` does, without its detour through the global tracking URI,
-    its lines on the screen and its second load of the model.
-    """
-    import mlflow.transformers
-    from mlflow.models import Model
-
-    from autoft.tasks.pipeline import load_pipeline, no_progress_bars
-
-    if not pipeline:  # none of MLflow's flavours can run it: it is kept as the folder that it is
-        shutil.copytree(model_dir, folder)
-        Model(
-            artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
-        ).save(str(folder / "MLmodel"))
-        return
-    signature = _signature(pipeline)
-    with no_progress_bars():
-        mlflow.transformers.save_model(
-            # Not the folder itself: MLflow 3.17 reads a local checkpoint in a way that transformers 5.23 has given up.
-            transformers_model=load_pipeline(model_dir, pipeline),
-            path=str(folder),
-            task=pipeline,
-            mlflow_model=Model(
-                artifact_path=model.artifact_location, run_id=run_id, model_uuid=model.model_id, model_id=model.model_id
-            ),
-            signature=signature,
-            # Where there is an example but no signature, MLflow runs the model under an alarm signal.
-            input_example=["A text to try the model on."] if signature else None,
-            pip_requirements=_requirements(),
-        )
-    # MLflow's guess at a licence is a link made of the name of a folder on this machine.
-    (folder / "LICENSE.txt").unlink(missing_ok=True)
-
-
-def _signature(pipeline: str) -> Any:
-    """What MLflow's generic `pyfunc` model takes and gives for a pipeline; None leaves it to MLflow."""
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, DataType, Schema
-
-    text = Schema([ColSpec(DataType.string)])
-    if pipeline == "text-classification":
-        answer = Schema([ColSpec(DataType.string, name="label"), ColSpec(DataType.double, name="score")])
-        return ModelSignature(inputs=text, outputs=answer)
-    return ModelSignature(inputs=text, outputs=text) if pipeline in _TEXT_TO_TEXT else None
 
 
 def _register(runs: Runs, search: SearchRecord, name: str, model_id: str, *, content: str, verdict: str) -> str:
@@ -257,13 +207,3 @@ def _source(client: MlflowClient, model_id: str) -> str:
     if str(client.tracking_uri).startswith("http"):
         return f"models:/{model_id}"
     return str(client.get_logged_model(model_id).artifact_location)
-
-
-def _requirements() -> list[str]:
-    found = []
-    for package in _REQUIREMENTS:
-        try:
-            found.append(f"{package}=={version(package).partition('+')[0]}")  # 2.13.0+cpu is on no index
-        except PackageNotFoundError:
-            continue
-    return found

@@ -6,7 +6,7 @@ No file of our own remembers what was logged. A run says it itself: tags name th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -137,14 +137,24 @@ class Runs:
 
     def mark_winner(self, trial: int) -> None:
         """Tag the run of `trial` as the winner, and no other."""
+        self.mark(projection.WINNER, {trial})
+
+    def mark(self, tag: str, trials: Container[int]) -> None:
+        """Set `tag` to `true` on the runs of `trials`, and on no other."""
         for number, run in self._children.items():
             if run.deleted:
                 continue
-            if number == trial and run.tags.get(projection.WINNER) != "true":
-                self._log(run, tags={projection.WINNER: "true"})
-            elif number != trial and projection.WINNER in run.tags:
-                self.client.delete_tag(run.run_id, projection.WINNER)
-                del run.tags[projection.WINNER]
+            if number in trials and run.tags.get(tag) != "true":
+                self._log(run, tags={tag: "true"})
+            elif number not in trials and tag in run.tags:
+                self.client.delete_tag(run.run_id, tag)
+                del run.tags[tag]
+
+    def add(self, trial: int, point: projection.Point) -> None:
+        """Log a metric on the run of a trial."""
+        run = self._children.get(trial)
+        if run is not None and not run.deleted:
+            self._log(run, metrics=[point])
 
     def _experiment(self) -> str:
         from mlflow.exceptions import MlflowException

@@ -13,6 +13,9 @@ from autoft.errors import SearchError
 from autoft.training import checkpoint, models
 
 if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from autoft.records import TrialConfig
     from autoft.training.job import Job
 
@@ -21,10 +24,7 @@ FORMAT = 1
 
 
 def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra: Mapping[str, Any]) -> None:
-    """Saves the best weights of a trial as a model that `from_pretrained` and `transformers.pipeline` open.
-
-    Beside the model lies `autoft.json` with the task, `meta`, the configuration and `extra`. A folder that is
-    already in `target` is replaced once the new one is whole.
+    """Saves the best weights of a trial; see `save`.
 
     Args:
         job: What the trial was part of.
@@ -36,24 +36,60 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
     Raises:
         SearchError: None of the trial's checkpoints is whole.
     """
-    from autoft.training import lora, rng, weights
+    save(job, config, best_weights(checkpoints), target, extra)
+
+
+def best_weights(checkpoints: Path) -> dict[str, torch.Tensor]:
+    """The weights with which a trial was best on validation, by name: what training changes of its model.
+
+    Raises:
+        SearchError: None of the trial's checkpoints is whole.
+    """
+    from autoft.training import weights
 
     found = checkpoint.load_latest(checkpoints)
     if found is None or not found.state["reports"]:
         raise SearchError(f"{checkpoints}: no whole checkpoint with an evaluated model; the trial has to run again")
+    return weights.best(found)
+
+
+def assemble(
+    job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, int]:
+    """The model that a configuration trains, with these weights; its tokenizer; and the tokens that a text is cut at.
+
+    Args:
+        job: What the trial was part of.
+        config: Of the trial.
+        tensors: Weights by name; those that are missing stay as they were pretrained.
+    """
+    from autoft.training import lora, rng, weights
+
     models.quiet()
     path = str(models.resolve(config.model))
     tokenizer: Any = models.load_tokenizer(path)
     with rng.isolated():
         model: Any = job.task.build(path, job.meta, config)
     adapted = lora.Adapted(model, config) if config.adapter == "lora" else None
-    weights.load(model, weights.best(found))
+    weights.load(model, tensors)
     if adapted is not None:
         model = adapted.merged()
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     length = models.usable_length(model, tokenizer, config.max_length)
     tokenizer.model_max_length = length  # so that `truncation=True` cuts where training did
+    return model, tokenizer, length
+
+
+def save(
+    job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor], target: Path, extra: Mapping[str, Any]
+) -> None:
+    """Saves weights as a model that `from_pretrained` and `transformers.pipeline` open.
+
+    Beside the model lies `autoft.json` with the task, `meta`, the configuration and `extra`. A folder that is
+    already in `target` is replaced once the new one is whole.
+    """
+    model, tokenizer, length = assemble(job, config, tensors)
     card = {
         "format": FORMAT,
         "task": tasks.reference(job.task),
@@ -69,7 +105,7 @@ def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
-        _replace(temporary, target)
+        replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -85,7 +121,8 @@ def keep_best(folder: Path) -> None:
     checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
 
 
-def _replace(new: Path, target: Path) -> None:
+def replace(new: Path, target: Path) -> None:
+    """Puts the folder `new` in the place of `target`, where there may be one."""
     old = target.with_name(f".old-{target.name}")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

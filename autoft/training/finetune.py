@@ -199,6 +199,10 @@ class FineTune:
             self._best = weights.best(found)
         return True
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Copies of the weights as they are now: of what training changes."""
+        return {name: tensor.to("cpu", copy=True) for name, tensor in weights.changeable(self._model).items()}
+
     def evaluate(self) -> dict[str, float]:
         """All metrics of the weights as they are on the validation rows; not finite where the scores aren't."""
         task, meta = self._job.task, self._job.meta

@@ -7,20 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autoft import tasks
 from autoft.data.splits import Column, Kind
 from autoft.errors import DataError, InputError
 from autoft.records import TrialConfig
-from autoft.spec import DataSpec
-from autoft.tasks.base import first_of_each_row
+from autoft.tasks.base import asked, first_of_each_row, inputs
 from autoft.training import models
-from autoft.training.export import CARD, FORMAT
+from autoft.training.export import CARD, FORMAT, assemble
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from autoft.tasks.base import Example, Scores, Task
+    from autoft.training.dataset import Encoded
+    from autoft.training.job import Job
 
 
 class Predictor:
@@ -30,6 +34,9 @@ class Predictor:
         task: What it was trained for.
         meta: What the task learnt from the training rows.
         config: How it was trained.
+        model: The network, in eval mode.
+        tokenizer: Its tokenizer.
+        max_length: Most tokens that it is given.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class Predictor:
         max_length: int,
     ) -> None:
         self.task, self.meta, self.config = task, meta, config
-        self._model, self._tokenizer, self._max_length = model, tokenizer, max_length
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
 
     @classmethod
     def load(cls, folder: str | Path) -> Predictor:
@@ -88,12 +95,37 @@ class Predictor:
         model.eval()
         return cls(task, meta, config, model=model, tokenizer=tokenizer, max_length=length)
 
+    @classmethod
+    def assembled(cls, job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor]) -> Predictor:
+        """A model that isn't saved as one, with these weights; see `autoft.training.export.assemble`."""
+        import torch
+
+        model, tokenizer, length = assemble(job, config, tensors)
+        moved: Any = model
+        moved.to("cuda" if torch.cuda.is_available() else "cpu")
+        model.eval()
+        return cls(job.task, job.meta, config, model=model, tokenizer=tokenizer, max_length=length)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Copies of all its weights, by name."""
+        from autoft.training import weights
+
+        return weights.everything(self.model)
+
+    def load_weights(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Goes on with these weights; those that are not among them stay.
+
+        Raises:
+            ValueError: The model lacks one of them.
+        """
+        from autoft.training import weights
+
+        weights.load(self.model, tensors)
+
     @property
     def inputs(self) -> tuple[Column, ...]:
         """The columns that it answers for, as the task names them: all but the label."""
-        names = {key: self.meta.get(key) for key in ("text", "text_pair", "label")}
-        columns = self.task.columns(DataSpec(source="a table", **names))
-        return tuple(column for column in columns if column.name != names["label"])
+        return asked(self.task, self.meta)
 
     def scores(self, rows: pd.DataFrame, batch_size: int = 64) -> Scores:
         """What the model says of at least one row, in the order of the rows.
@@ -116,18 +148,57 @@ class Predictor:
 
         A model that writes is not only told to write, but also asked how likely what is right would have been.
         """
-        examples = self.task.encode(rows.reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        examples = self.task.encode(rows.reset_index(drop=True), self.tokenizer, self.meta, self.max_length)
         return self._scores(examples), first_of_each_row(examples)
+
+    def running(self, model: Any) -> Predictor:
+        """The same with another model, which takes the same inputs and gives the same outputs."""
+        return Predictor(
+            self.task, self.meta, self.config, model=model, tokenizer=self.tokenizer, max_length=self.max_length
+        )
+
+    def encoded(self, rows: pd.DataFrame) -> Encoded:
+        """Some rows as tokens, without their labels.
+
+        Raises:
+            DataError: A column is missing.
+        """
+        from autoft.training.dataset import Encoded
+
+        return Encoded.of(self._encoded(rows))
+
+    def batch(self, rows: pd.DataFrame) -> dict[str, torch.Tensor]:
+        """What the model reads of some rows, as one padded batch on its device, without their labels.
+
+        Raises:
+            DataError: A column is missing.
+        """
+        from autoft.training.evaluation import collated
+
+        encoded = self.encoded(rows)
+        return inputs(collated(encoded, np.arange(len(encoded)), self.tokenizer, self.model.device))
 
     def examples(self, rows: pd.DataFrame) -> list[Example]:
         """The first example of each row: what `scores` should have found, where the labels are known."""
-        return first_of_each_row(self.task.encode(rows, self._tokenizer, self.meta, self._max_length))
+        return first_of_each_row(self.task.encode(rows, self.tokenizer, self.meta, self.max_length))
 
-    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame) -> list[dict[str, Any]]:
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[tuple[str, str]] | pd.DataFrame,
+        *,
+        probabilities: bool = False,
+        batch_size: int = 64,
+    ) -> list[dict[str, Any]]:
         """The answer for each text, pair of texts or row, in their order.
 
+        Args:
+            texts: Texts, pairs of texts, or a table with the task's text columns.
+            probabilities: Add to each answer, as `probabilities`, how likely each label is, by its name.
+            batch_size: Texts that the model reads at once.
+
         Raises:
-            InputError: The model was trained on pairs and single texts were given, or the other way round.
+            InputError: The model was trained on pairs and single texts were given, or the other way round; or its task
+                has no probabilities.
             DataError: A column is missing in a table.
         """
         import pandas as pd
@@ -136,14 +207,21 @@ class Predictor:
         if not len(rows):
             return []
         examples = self._encoded(rows)
-        return self.task.answers(self._scores(examples), first_of_each_row(examples), self.meta)
+        scores = self._scores(examples, batch_size)
+        answers = self.task.answers(scores, first_of_each_row(examples), self.meta)
+        if not probabilities:
+            return answers
+        found = self.task.probabilities(scores, self.meta)
+        if not found:
+            raise InputError(f"probabilities: a model for {self.task.name} gives none of labels; leave them out")
+        return [{**answer, "probabilities": row} for answer, row in zip(answers, found, strict=True)]
 
     def _scores(self, examples: list[Example], batch_size: int = 64) -> Scores:
         from autoft.training.dataset import Encoded
         from autoft.training.evaluation import scores
 
         encoded = Encoded.of(examples)
-        found = scores(self.task, self._model, self._tokenizer, encoded, meta=self.meta, batch_size=batch_size)
+        found = scores(self.task, self.model, self.tokenizer, encoded, meta=self.meta, batch_size=batch_size)
         return self.task.merge(found, examples, self.meta)
 
     def _encoded(self, rows: pd.DataFrame) -> list[Example]:
@@ -153,7 +231,7 @@ class Predictor:
                 f"data: there is no column {lacking[0]!r}, which the model was trained on; "
                 f"the table has {', '.join(map(str, rows.columns))}"
             )
-        return self.task.encode(rows[names].reset_index(drop=True), self._tokenizer, self.meta, self._max_length)
+        return self.task.encode(rows[names].reset_index(drop=True), self.tokenizer, self.meta, self.max_length)
 
     def _table(self, texts: Sequence[Any]) -> pd.DataFrame:
         import pandas as pd

@@ -49,7 +49,7 @@ class Probed:
 
     probe: Probe
     held_out: Scores
-    _reader: _Reader
+    _reader: Reader
     _linear: Linear
 
     def scores(self, rows: pd.DataFrame) -> Scores | None:
@@ -98,11 +98,14 @@ def probe_models(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    costs: Mapping[str, float] | None = None,
 ) -> list[Probed]:
     """Probes each model on the same sample, and marks those that are clearly dominated by the best.
 
     A model is dominated when its error is at least `DOMINATED` times the best one's, in at least `SURE` of
-    `RESAMPLES` paired bootstrap resamples of the held-out rows.
+    `RESAMPLES` paired bootstrap resamples of the held-out rows. Where the cost is a second objective, the best one
+    is that of those that cost no more: a smaller model may be worse.
 
     Args:
         question: What they are probed for.
@@ -110,6 +113,7 @@ def probe_models(
         train: Training rows, of which a sample is read.
         validation: Validation rows, of which a sample is held out to measure on.
         stopped: Asked between two batches; once it is true nothing more is computed.
+        costs: What each model costs, by its reference, where that counts.
 
     Returns:
         The best model first; empty where it was stopped, or where no linear model can learn the task's labels.
@@ -128,9 +132,16 @@ def probe_models(
     gain = question.direction.gain
     found.sort(key=lambda one: -gain(one.probe.value))  # stable: the user's order between equals
     examples = first_of_each_row(found[0]._reader.encoded(held_out).examples)
-    for one in found[1:]:
-        one.probe = replace(one.probe, dropped=_dominated(question, found[0], one, examples))
+    for i, one in enumerate(found):
+        if rival := _rival(one, found[:i], costs or {}):
+            one.probe = replace(one.probe, dropped=_dominated(question, rival, one, examples))
     return found
+
+
+def _rival(one: Probed, better: Sequence[Probed], costs: Mapping[str, float]) -> Probed | None:
+    """The best of the better models that cost no more."""
+    cost = costs.get(one.probe.model, 0.0)
+    return next((other for other in better if costs.get(other.probe.model, 0.0) <= cost), None)
 
 
 def _probe(
@@ -141,7 +152,7 @@ def _probe(
     stopped: Callable[[], bool],
 ) -> Probed | None:
     began = time.monotonic()
-    reader = _Reader(question, info, stopped)
+    reader = Reader(question, info, stopped)
     train, validation = reader.encoded(fitted_on), reader.encoded(held_out)
     kind = target([*train.examples, *validation.examples], question.labels)
     if kind is None or (known := reader.features(train, kind)) is None:
@@ -162,8 +173,14 @@ def _probe(
     return Probed(outcome, scores, reader, linear)
 
 
-class _Reader:
-    """A frozen model that turns rows into features."""
+class Reader:
+    """A frozen model that turns rows into features.
+
+    Args:
+        question: What for.
+        info: The model.
+        stopped: Asked between two batches; once it is true nothing more is computed.
+    """
 
     def __init__(self, question: Question, info: ModelInfo, stopped: Callable[[], bool]) -> None:
         self._question, self._stopped = question, stopped
@@ -172,6 +189,7 @@ class _Reader:
         self._model, self._length = _encoder(info.path, self._tokenizer, question.max_length)
 
     def encoded(self, rows: pd.DataFrame) -> Encoded:
+        """The examples of the rows."""
         task = self._question.task
         return Encoded.of(task.encode(rows, self._tokenizer, self._question.meta, self._length))
 

@@ -18,6 +18,13 @@ def changeable(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return tensors | {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
+def everything(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of all parameters and of the buffers that are saved, by name."""
+    saved = model.state_dict().keys()
+    tensors = dict(model.named_parameters()) | {name: b for name, b in model.named_buffers() if name in saved}
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
 def load(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
     """Copies `weights` into the parameters and buffers of the same names.
 

@@ -8,6 +8,7 @@ from typing import Any
 from autoft.report.blocks import Section
 from autoft.report.sections.data import about_data, examined
 from autoft.report.sections.entrants import entrants
+from autoft.report.sections.front import front
 from autoft.report.sections.quality import answers
 from autoft.report.sections.run import cost, leaderboard, recipe_and_versions, went
 from autoft.report.sections.use import use
@@ -18,6 +19,7 @@ _ALL = (
     entrants,
     answers,
     went,
+    front,
     leaderboard,
     about_data,
     examined,

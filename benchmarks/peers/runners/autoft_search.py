@@ -1,4 +1,4 @@
-"""Runs autoft through its Python API, with its defaults; the space, and the number of trials or the time, are given."""
+"""Runs autoft through its Python API, its defaults but for the finals; what is searched, and how long, is given."""
 
 from eventlog import read_job, read_rows
 
@@ -28,6 +28,7 @@ def main():
             "dropout": None,  # the models' own, as with everybody else
             "max_length": job["max_length"],
         },
+        finals=False,  # nobody else trains the winner again with other seeds, nor a plain recipe to compare it with
         runs=job["folder"] + "/runs",
     )
     log.ready()

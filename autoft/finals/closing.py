@@ -1,0 +1,135 @@
+"""The end of a search: the winner is chosen, handed over, and read on the test rows; what comes out is the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autoft.finals import predictions
+from autoft.finals.entrants import entrants
+from autoft.finals.judging import Judge, Judged
+from autoft.finals.outcome import Objective, chosen_first, outcome, winner_entry
+from autoft.finals.repeats import Repeats
+from autoft.planning import Plan
+from autoft.records import TrialRecord
+from autoft.report import build, compare, selection
+from autoft.report.front import pareto
+from autoft.study.ledger import Ledger
+from autoft.training.job import Job
+from autoft.training.predict import Predictor
+from autoft.training.probe import Probed
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What the end of a search needs to know.
+
+    Attributes:
+        folder: Of the search.
+        model_dir: Where the winner goes.
+        plan: What the search was to do.
+        ledger: What it did.
+        job: What all trials shared.
+        repeats: What the finals were to train.
+        trained: What they have trained.
+        probed: The pretrained models as they were probed, the best first; empty where they weren't.
+        notes: What a reader has to know, a sentence each.
+    """
+
+    folder: Path
+    model_dir: Path
+    plan: Plan
+    ledger: Ledger
+    job: Job
+    repeats: Repeats
+    trained: tuple[TrialRecord, ...]
+    probed: Sequence[Probed]
+    notes: tuple[str, ...]
+
+    def judge(self, go_on: Callable[[], bool], elapsed: Callable[[], float]) -> dict[str, Any]:
+        """Chooses the winner on validation, saves it, and only then reads the test rows, once for each entrant.
+
+        Args:
+            go_on: Whether there is time for more than what has to be done.
+            elapsed: Seconds that the search has taken.
+
+        Returns:
+            The report.
+        """
+        plan, search = self.plan, self.ledger.search
+        judge = Judge(self.folder, self.job, plan.splits)
+        judged = judge.validate(entrants(self.folder, self.repeats, self.trained, search.direction))
+        if self.repeats.soup and (soup := judge.soup([one.entrant for one in judged], go_on)):
+            judged.append(soup)
+        ordered, choice = chosen_first(judged, search.direction)
+        winner = ordered[0]
+        judge.hand_over(
+            winner,
+            self.model_dir,
+            {
+                "search": search.name,
+                "search_id": search.id,
+                "trial": winner.entrant.trial,
+                "entrant": winner.name,
+                "metric": plan.metric,
+            },
+        )
+        ordered, earlier = judge.test(ordered, self.model_dir)
+        return self._report(ordered, judge.examples, choice, earlier=earlier, seconds=elapsed())
+
+    def _report(
+        self,
+        judged: Sequence[Judged],
+        examples: Sequence[Any],
+        choice: selection.Choice,
+        *,
+        earlier: int,
+        seconds: float,
+    ) -> dict[str, Any]:
+        plan, ledger, winner = self.plan, self.ledger, judged[0]
+        search, metric = ledger.search, plan.metric
+
+        def measure(scores: Any, rows: Any) -> Mapping[str, float]:
+            return plan.task.measure(scores, rows, plan.meta)
+
+        objective = Objective(measure, metric, search.direction, examples)
+        metrics = measure(winner.test, examples)
+        others = self._baselines(examples)
+        for name, said in others.items():
+            predictions.keep(self.folder, "test", f"baseline-{name}", said, examples)
+        baselines = compare(measure, metric, search.direction, scores=winner.test, others=others, examples=examples)
+        report = build(
+            search,
+            ledger.records(),
+            winner.entrant.trial or 0,
+            test=metrics[metric],
+            interval=objective.interval(winner.test),
+            test_metrics=metrics,
+            baselines=baselines,
+            probes=ledger.probes,
+            seconds=seconds,
+            model_dir=self.model_dir,
+            rows=plan.rows,
+            labels=plan.labels,
+            fingerprint=plan.splits.fingerprint,
+            models={model.ref: {"name": model.name, "blocks": model.blocks} for model in plan.models},
+            pipeline=plan.task.pipeline,
+            pairs=bool(plan.meta.get("text_pair")),
+            notes=(*plan.notes, *plan.splits.notes, *plan.meta.get("notes", ()), *self.notes),
+        )
+        report["winner"] |= winner_entry(winner)
+        wanted = plan.spec.search
+        report |= pareto(search, wanted.against, ledger.records(), ledger.costs, wanted.within)
+        return report | outcome(judged, objective, choice, baselines=others, earlier=earlier, trained=len(self.trained))
+
+    def _baselines(self, examples: Sequence[Any]) -> dict[str, Any]:
+        """What trivial models say of the test rows, by their name."""
+        plan = self.plan
+        train, test = plan.splits.train, plan.splits.test
+        known = Predictor.load(self.model_dir).examples(train)
+        found = dict(plan.task.baselines(train, test, known, examples, plan.meta))
+        if self.probed and (said := self.probed[0].scores(test)) is not None:
+            found["probe"] = said
+        return found

@@ -1,0 +1,139 @@
+"""What is trained once more after the search: each finalist with new seeds, and the plain recipe to its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from autoft.records import SearchRecord, TrialConfig, TrialRecord, TrialState
+from autoft.space import PLAIN_RECIPE
+from autoft.spec import Finals
+from autoft.study.ledger import Ledger
+
+FOLDER = "finals"  # in the folder of the search
+_LEDGER = "study.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What the finals train.
+
+    Attributes:
+        finalists: Trials of the search, the best on validation first.
+        plain: The plain recipe; None where it isn't wanted.
+        plain_trial: Number of the trial of the search that began with it; None where it can't win: the user's space
+            is without it.
+        soup: An average of their weights competes, too.
+        configs: What is trained, in the order of its importance: time may end before the list does.
+    """
+
+    finalists: tuple[TrialRecord, ...]
+    plain: TrialConfig | None
+    plain_trial: int | None
+    soup: bool
+    configs: tuple[TrialConfig, ...]
+
+    @classmethod
+    def of(
+        cls,
+        trials: Iterable[TrialRecord],
+        wanted: Finals,
+        *,
+        plain: TrialConfig,
+        able: Callable[[TrialRecord], bool] = lambda _: True,
+        open_to_all: bool = True,
+    ) -> Repeats:
+        """What is to be trained after a search.
+
+        Args:
+            trials: Of the search, the one that should win first.
+            wanted: How many finalists and repeats.
+            plain: The plain recipe.
+            able: Whether a trial's weights are there.
+            open_to_all: The plain recipe and a soup may win, too; else the first finalist wins.
+        """
+        trials = tuple(trials)
+        most = wanted.finalists if open_to_all else 1
+        finalists = list(islice(filter(able, trials), most))
+        tried = next((trial.number for trial in trials if trial.config == plain), None)
+        rounds = [
+            [replace(trial.config, seed=trial.config.seed + i) for trial in finalists]
+            for i in range(1, wanted.repeats + 1)
+        ]
+        rival = plain if wanted.plain and not any(_whole(trial, plain) for trial in finalists) else None
+        middle = [rival] if rival is not None else []
+        configs = [config for turn in (*rounds[:1], middle, *rounds[1:]) for config in turn]
+        return cls(
+            finalists=tuple(finalists),
+            plain=plain if wanted.plain else None,
+            plain_trial=tried if open_to_all else None,
+            soup=wanted.soup and open_to_all,
+            configs=tuple(dict.fromkeys(configs)),
+        )
+
+    def seconds(self, trials: Sequence[TrialRecord], rows: int, workers: int) -> float:
+        """Wall clock that the finals would take, as far as the search has shown what training costs.
+
+        Args:
+            trials: Of the search.
+            rows: Training rows.
+            workers: Trainings at once.
+        """
+        known = [trial for trial in trials if trial.samples]
+        if not known:
+            return 0.0
+        costs = []
+        for config in self.configs:
+            # Of those that train the most like it, the slowest: too much time kept is better than too little.
+            likeness = [(t.config.model == config.model) + (_shape(t.config) == _shape(config)) for t in known]
+            pace = max(t.seconds / t.samples for t, like in zip(known, likeness, strict=True) if like == max(likeness))
+            costs.append(pace * config.epochs * rows)
+        return max(sum(costs) / workers, max(costs, default=0.0))
+
+
+def plain_recipe(model: str, max_length: int, seed: int) -> TrialConfig:
+    """The recipe that everybody begins with: learning rate 2e-5, batch 16, 3 epochs, nothing frozen."""
+    knobs: dict[str, Any] = dict(PLAIN_RECIPE)
+    return TrialConfig(model=model, max_length=max_length, seed=seed, **knobs)
+
+
+def open_ledger(folder: Path, search: SearchRecord, configs: Sequence[TrialConfig]) -> Ledger:
+    """The ledger of the finals, in which each of `configs` stands; those that were trained before aren't again.
+
+    Args:
+        folder: Of the search.
+        search: What it is.
+        configs: What is to be trained.
+    """
+    path = folder / FOLDER / _LEDGER
+    path.parent.mkdir(exist_ok=True)
+    ledger = Ledger.open(path) if path.is_file() else Ledger.create(path, search)
+    known = {record.config for record in ledger.records()}
+    for config in configs:
+        if config not in known:
+            ledger.add(config, {}, {})
+    return ledger
+
+
+def known_records(folder: Path) -> tuple[TrialRecord, ...]:
+    """What the finals of a search have trained so far."""
+    path = folder / FOLDER / _LEDGER
+    if not path.is_file():
+        return ()
+    ledger = Ledger.open(path)
+    try:
+        return ledger.records()
+    finally:
+        ledger.close()
+
+
+def _whole(trial: TrialRecord, config: TrialConfig) -> bool:
+    return trial.state is TrialState.COMPLETE and trial.config == config
+
+
+def _shape(config: TrialConfig) -> tuple[str, int, str, float]:
+    return config.model, config.freeze_depth, config.adapter, math.log2(config.batch_size)

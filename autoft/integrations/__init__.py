@@ -1,0 +1,1 @@
+"""A winner inside other libraries; each module needs the extra of its name."""
