@@ -251,12 +251,14 @@ def test_cost_is_seconds_unless_the_search_had_another() -> None:
     assert picture.x.title.startswith("training of the trial, seconds")
     winner = line(picture, "the winner").points[0]
     assert winner == (TRIALS[WINNER].seconds, REPORT["winner"]["validation"])
-    models = {ref: {**info, "parameters": 4.4e6 * (1 + 4 * (ref[-1] == "6"))} for ref, info in REPORT["models"].items()}
-    tiny = min(t.number for t in TRIALS if t.config.model == "asset:bert-tiny")
-    two = {**REPORT, "models": models, "pareto": {"axes": ["macro_f1", "parameters"], "front": [WINNER, tiny]}}
+    tiny = max((t for t in TRIALS if t.config.model == "asset:bert-tiny"), key=lambda t: t.reports[-1].value).number
+    sizes = {"asset:bert-tiny": 4.4e6, "asset:minilm-l6": 22e6}
+    able = ranked(TRIALS, MAXIMIZE)
+    points = [{"trial": t.number, "value": t.reports[-1].value, "cost": sizes[t.config.model]} for t in able]
+    two = {**REPORT, "pareto": {"axes": ["macro_f1", "parameters"], "front": [tiny, WINNER], "points": points}}
     picture = score_against_cost(two, TRIALS, RUNGS)
     assert picture is not None
-    assert picture.x.title == "parameters"
+    assert picture.x.title == "parameters of the model"
     assert [point[0] for point in line(picture, "Pareto").points if point] == [4.4e6, 22e6]
     assert "22 million parameters" in picture.caption and "pruned" not in picture.caption
 

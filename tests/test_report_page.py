@@ -19,6 +19,7 @@ from autoft.report.page import render_html, write_html
 from autoft.report.pictures import write_pictures
 from autoft.report.sections import sections
 from autoft.report.sections.entrants import difference
+from autoft.report.sections.verdict import verdict
 
 OPTIONAL = (
     "entrants",
@@ -203,25 +204,47 @@ def test_a_report_of_before_the_finals_has_its_sections(report: dict[str, Any], 
 
 def test_a_second_reading_of_the_test_rows_is_marked(report: dict[str, Any], folder: Path) -> None:
     again = report | {"test_read": {**report["test_read"], "earlier": 1}}
-    assert "had been read 1 time before" in Page(render_html(again, folder / "pictures")).text
+    assert "These test rows were read before, on 1 other model:" in Page(render_html(again, folder / "pictures")).text
     assert "read once." not in render(again) and "read once." in render(report)
 
 
 @pytest.mark.parametrize(
     ("lead", "interval", "said"),
     [
-        (0.03, [0.01, 0.05], "worse by 0.0300 (0.0100 to 0.0500)"),
-        (-0.03, [-0.05, -0.01], "better by 0.0300 (0.0100 to 0.0500)"),
-        (0.01, [-0.01, 0.03], "no difference shown (behind by 0.0100; -0.0100 to 0.0300)"),
-        (-0.01, [-0.03, 0.01], "no difference shown (ahead by 0.0100; -0.0300 to 0.0100)"),
-        (0.0, [0.0, 0.0], "no difference shown (behind by 0.0000; 0.0000 to 0.0000)"),
-        (0.01, None, "worse by 0.0100; how sure that is can't be said"),
-        (0.01, [None, None], "worse by 0.0100; how sure that is can't be said"),
+        (0.03, [0.01, 0.05], "better by 0.0300 (0.0100 to 0.0500)"),
+        (-0.03, [-0.05, -0.01], "worse by 0.0300 (0.0100 to 0.0500)"),
+        (0.01, [-0.01, 0.03], "no difference shown (ahead by 0.0100; -0.0100 to 0.0300)"),
+        (-0.01, [-0.03, 0.01], "no difference shown (behind by 0.0100; -0.0300 to 0.0100)"),
+        (0.0, [0.0, 0.0], "no difference shown (ahead by 0.0000; 0.0000 to 0.0000)"),
+        (0.01, None, "better by 0.0100; how sure that is can't be said"),
+        (0.01, [None, None], "better by 0.0100; how sure that is can't be said"),
         (None, None, "-"),
     ],
 )
 def test_a_difference_in_words(lead: float | None, interval: Any, said: str) -> None:
     assert difference({"difference": lead, "difference_interval": interval}) == said
+
+
+def test_a_verdict_that_was_given_is_kept_and_made_a_sentence(report: dict[str, Any]) -> None:
+    said = "no difference from trial 15 is shown: 0.4 points ahead (95 % interval 0.1 to 2.5), but so few rows"
+    assert difference({"difference": 0.004, "difference_interval": [0.001, 0.025], "verdict": said}) == said
+    fragments = {
+        "plain": {"sentence": "better than the plain recipe by 3.8 points, 95 % interval 1.1 to 6.7"},
+        "runner_up": {"sentence": said},
+    }
+    items = verdict(report | {"comparisons": fragments})
+    assert "It is better than the plain recipe by 3.8 points, 95 % interval 1.1 to 6.7." in items
+    assert f"N{said[1:]}." in items
+
+
+def test_a_search_with_two_objectives_shows_its_front(report: dict[str, Any], folder: Path) -> None:
+    board = report["leaderboard"]
+    points = [{"trial": one["trial"], "value": one["validation"], "cost": 4.4e6} for one in board]
+    front = {"axes": ["macro_f1", "parameters"], "points": points, "front": [11], "within": None}
+    two = report | {"pareto": front}
+    found = Page(render_html(two, folder / "pictures"))
+    assert "The front" in found.texts["h2"] and "4.4 M" in found.text
+    assert "## The front" in render(two) and "## The front" not in render(report)
 
 
 def test_the_page_and_its_pictures_are_written(report: dict[str, Any], folder: Path) -> None:

@@ -7,6 +7,8 @@ comparing    the winner against another entrant, with a verdict in words
 selection    which entrant wins on validation, and how far its value flatters
 calibration  temperature and reliability of a classifier
 classes      a classifier by its classes, and its surest mistakes
+sections     what the report says to a person, in blocks that `markdown` and `page` set
+pictures     what its figures show, drawn for a browser and as PNG
 """
 
 from autoft.report.baselines import compare

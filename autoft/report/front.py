@@ -7,7 +7,6 @@ from typing import Any
 
 from autoft.pareto import front
 from autoft.records import SearchRecord, TrialRecord, ranked
-from autoft.report.blocks import Section, Table, Text
 from autoft.report.labels import recipe, score
 
 COSTS: Mapping[str, str] = {"parameters": "parameters", "latency": "ms per text"}
@@ -91,18 +90,3 @@ def cost(value: float, against: str) -> str:
     if against != "parameters":
         return f"{value:.3g}"
     return f"{value / 1e6:,.1f} M" if value >= 1e5 else f"{value:,.0f}"
-
-
-def section(report: Mapping[str, Any]) -> Section | None:
-    """The front in the written report; None where the search had one objective."""
-    headings, rows = front_table(report)
-    if not rows:
-        return None
-    said = (
-        "The best score at each cost: all other trials were no better than one of these, and cost no less. The cost is "
-        "that of the model, measured before it was trained"
-        + (", on this machine, with one text at a time." if report["pareto"]["axes"][1] == "latency" else ".")
-        + f" {choice(report)}"
-    )
-    table = Table("the best score at each cost", tuple(headings), tuple(map(tuple, rows)))
-    return Section("front", "The front", (table, Text(said.rstrip())))

@@ -40,6 +40,14 @@ def short(text: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
+def sentence(text: str) -> str:
+    """What is said of the winner as a whole sentence: `better than x` → `It is better than x.`."""
+    whole = " ".join(text.split())
+    if whole.startswith(("better", "worse")):
+        whole = f"It is {whole}"
+    return whole[:1].upper() + whole[1:] + ("" if whole.endswith((".", "!", "?")) else ".")
+
+
 def percent(value: float) -> str:
     """A fraction in whole per cent: `97 %`."""
     return f"{value * 100:.0f} %"

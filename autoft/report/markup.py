@@ -16,7 +16,12 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def cell(text: str) -> str:
     """A text that stays in its cell: a bar or a line break in it (a label, a reason) would end that."""
-    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
+    return plain(text).replace("|", "\\|")
+
+
+def plain(text: str) -> str:
+    """A text on one line with nothing active in it: a tag, a link or a picture that a viewer might load."""
+    return visible(" ".join(text.split())).replace("<", "&lt;").replace("[", "\\[")
 
 
 def code(language: str, text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from autoft.report.labels import amount, score, winner_number
 from autoft.report.pictures.picture import Axis, Label, Line, Marker, Picture, Stroke, Tone, log_axis
 from autoft.words import format_duration, short_name
 
+UNITS = {"parameters": "parameters of the model", "latency": "milliseconds per text, one at a time"}
 _WIDE = 20  # times the cheapest: then a logarithmic axis
 _MOST = 0.9  # of the way from the worst score to the best
 SHAPES = (Marker.OPEN_CIRCLE, Marker.OPEN_SQUARE, Marker.DIAMOND, Marker.TRIANGLE, Marker.CROSS)
@@ -100,6 +100,8 @@ def nearest(points: Sequence[Point], direction: Direction) -> tuple[Point, Point
 
 def said(cost: float, axis: str) -> str:
     """A cost in words: `31 s`, `4.4 million parameters`."""
+    if axis == "latency":
+        return f"{cost:.3g} ms per text"
     if axis == "seconds":
         return format_duration(cost) if cost >= 10 else f"{cost:.2g} s"
     name = axis.replace("_", " ")
@@ -111,20 +113,10 @@ def _costs(report: Mapping[str, Any], trials: Sequence[TrialRecord]) -> tuple[st
     axes = tuple((report.get("pareto") or {}).get("axes") or ())
     if len(axes) == 2:
         name = str(axes[1])
-        found = {trial.number: _known(report, trial, name) for trial in trials}
-        known = {number: cost for number, cost in found.items() if cost is not None}
-        if len(known) > 1:
-            return name, name.replace("_", " "), known
+        known = {one["trial"]: float(one["cost"]) for one in report["pareto"].get("points") or ()}
+        if known:
+            return name, UNITS.get(name, name.replace("_", " ")), known
     return "seconds", "training of the trial, seconds", {t.number: t.seconds for t in trials}
-
-
-def _known(report: Mapping[str, Any], trial: TrialRecord, axis: str) -> float | None:
-    """The second objective of a trial: it reported it, or its model's entry says it."""
-    best = trial.best(Direction(report["direction"]))
-    value = best.metrics.get(axis) if best else None
-    if value is None:
-        value = (report.get("models") or {}).get(trial.config.model, {}).get(axis)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _best(trial: TrialRecord, direction: Direction) -> float:

@@ -9,6 +9,7 @@ from autoft.report.blocks import Section
 from autoft.report.front import section as front
 from autoft.report.sections.data import about_data, examined
 from autoft.report.sections.entrants import entrants
+from autoft.report.sections.front import front
 from autoft.report.sections.quality import answers
 from autoft.report.sections.run import cost, leaderboard, recipe_and_versions, went
 from autoft.report.sections.use import use
@@ -20,6 +21,7 @@ _ALL = (
     front,
     answers,
     went,
+    front,
     leaderboard,
     about_data,
     examined,

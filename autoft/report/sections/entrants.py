@@ -38,7 +38,7 @@ def entrants(report: Mapping[str, Any]) -> Section | None:
         "in the search",
         f"test {metric}",
         "95 % interval",
-        "against the winner on test (95 % interval)",
+        "the winner against it, on the test rows (95 % interval)",
     )
     return section(
         "entrants",
@@ -68,22 +68,24 @@ def winner_name(report: Mapping[str, Any]) -> str:
 
 
 def difference(entrant: Mapping[str, Any]) -> str:
-    """How an entrant does against the winner, in words, with the 95 % interval where it is known.
+    """How the winner does against an entrant, in words, with the 95 % interval where it is known.
 
     Args:
-        entrant: `difference` is the winner's lead, positive where the winner is better.
+        entrant: `verdict` says it; else `difference` does, the winner's lead, positive where the winner is better.
     """
+    if entrant.get("verdict"):
+        return str(entrant["verdict"])
     lead = entrant.get("difference")
     if lead is None:
         return "-"
     low, high = entrant.get("difference_interval") or (None, None)
     if low is None or high is None:
-        return f"{'worse' if lead > 0 else 'not worse'} by {score(abs(lead))}; how sure that is can't be said"
+        return f"{'better' if lead > 0 else 'not better'} by {score(abs(lead))}; how sure that is can't be said"
     if low > 0:
-        return f"worse by {score(lead)} ({score(low)} to {score(high)})"
+        return f"better by {score(lead)} ({score(low)} to {score(high)})"
     if high < 0:
-        return f"better by {score(-lead)} ({score(-high)} to {score(-low)})"
-    side = "behind" if lead >= 0 else "ahead"
+        return f"worse by {score(-lead)} ({score(-high)} to {score(-low)})"
+    side = "ahead" if lead >= 0 else "behind"
     return f"{NONE} ({side} by {score(abs(lead))}; {score(low)} to {score(high)})"
 
 

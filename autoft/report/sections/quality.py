@@ -46,7 +46,7 @@ def answers(report: Mapping[str, Any]) -> Section | None:
             if classes
             else None,
             *pictures(report, "confusion-matrix"),
-            Text(_calibrated(known)) if known.get("ece_after") is not None else None,
+            Text(_calibrated(known)) if known.get("sentence") or known.get("ece_after") is not None else None,
             *pictures(report, "calibration"),
             Table(
                 "The most confident mistakes on the test rows",
@@ -73,6 +73,8 @@ def answers(report: Mapping[str, Any]) -> Section | None:
 
 
 def _calibrated(known: Mapping[str, Any]) -> str:
+    if known.get("sentence"):
+        return str(known["sentence"])
     before, after = known.get("ece_before"), known["ece_after"]
     text = (
         f"The saved model's probabilities are calibrated: its scores are divided by {known['temperature']:.3f}, a "

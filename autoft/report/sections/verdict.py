@@ -7,7 +7,7 @@ from typing import Any
 
 from autoft.records import Direction
 from autoft.report.blocks import Items, Section, Table, Text, section
-from autoft.report.labels import amount, baseline_name, between, blocks_of, entrant_name, recipe, score
+from autoft.report.labels import amount, baseline_name, between, blocks_of, entrant_name, recipe, score, sentence
 
 
 def verdict(report: Mapping[str, Any]) -> list[str]:
@@ -23,7 +23,7 @@ def verdict(report: Mapping[str, Any]) -> list[str]:
         "that no trial has seen.",
     ]
     compared = report.get("comparisons") or {}
-    sentences += [said["sentence"] for key in ("plain", "runner_up") if (said := compared.get(key))]
+    sentences += [sentence(said["sentence"]) for key in ("plain", "runner_up") if (said := compared.get(key))]
     if said := comparison(report):
         sentences.append(said)
     return sentences
@@ -32,7 +32,7 @@ def verdict(report: Mapping[str, Any]) -> list[str]:
 def comparison(report: Mapping[str, Any]) -> str:
     """How the winner does against the best baseline, in one sentence; empty without a baseline."""
     if given := ((report.get("comparisons") or {}).get("baseline") or {}).get("sentence"):
-        return str(given)
+        return sentence(str(given))
     direction = Direction(report["direction"])
     known = {key: values["test"] for key, values in report["baselines"].items() if values.get("test") is not None}
     test = report["winner"]["test"]
@@ -62,14 +62,14 @@ def verdict_section(report: Mapping[str, Any]) -> Section | None:
     ]
     better = "higher is better" if report["direction"] == Direction.MAXIMIZE else "lower is better"
     warnings = [
-        Text(finding["sentence"], "warning")
+        finding["sentence"]
         for finding in (report.get("examination") or {}).get("findings") or ()
         if finding.get("severity") in ("warning", "refusal") and finding.get("sentence")
     ]
     read, selection = report.get("test_read") or {}, report.get("selection") or {}
     once = (
-        f"The test rows had been read {amount(read['earlier'], 'time')} before: this reading is not the first, "
-        "and the score may be flattered."
+        f"These test rows were read before, on {amount(read['earlier'], 'other model')}: the score may be flattered "
+        "by a choice that followed from that."
         if read.get("earlier")
         else ""
     )
@@ -80,8 +80,8 @@ def verdict_section(report: Mapping[str, Any]) -> Section | None:
             Text(" ".join(said[:2]), "lead"),
             Items(tuple(said[2:])) if said[2:] else None,
             *([Text(once, "warning")] if once else ()),
-            *warnings,
-            *(Text(str(note), "note") for note in report.get("notes") or ()),
+            *(Text(warning, "warning") for warning in warnings),
+            *(Text(str(note), "note") for note in report.get("notes") or () if note not in warnings),
             Table(
                 "The winner and simple models", ("on the test rows", f"{metric} ({better})", "95 % interval"), (*rows,)
             ),
