@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoft.report.blocks import Section
-from autoft.report.front import section as front
 from autoft.report.sections.data import about_data, examined
 from autoft.report.sections.entrants import entrants
 from autoft.report.sections.front import front
@@ -18,7 +17,6 @@ from autoft.report.sections.verdict import verdict_section
 _ALL = (
     verdict_section,
     entrants,
-    front,
     answers,
     went,
     front,
