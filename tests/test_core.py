@@ -16,7 +16,7 @@ from autoft.study.ledger import Ledger
 from autoft.study.policies import policy
 
 ROWS = 2_400
-RUNGS = default_rungs(ROWS, 3, 3, 32)
+RUNGS = default_rungs(ROWS, 3, 3, 32, first=608)
 
 
 def make_space(**space):

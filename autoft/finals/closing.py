@@ -153,8 +153,8 @@ class Closing:
         found |= answers(plan, winner.validation, winner.test)
         if calibration := found.get("calibration"):
             left = calibrate(self.model_dir, calibration["temperature"], plan.splits.validation[:_CHECKED])
-            calibration["applied"] = not left
             if left:
+                calibration["left_out"] = left
                 found["notes"].append(f"the model's probabilities are not calibrated: {left}")
         finals = sum(trial.seconds for trial in self.trained)
         found["cost"] = {

@@ -10,7 +10,7 @@ from typing import Any
 from autoft.finals.entrants import Attempt, Kind
 from autoft.finals.judging import Judged
 from autoft.records import Direction
-from autoft.report import bootstrap_interval, comparison_with, selection
+from autoft.report import Resampling, comparison_with, selection
 from autoft.report.labels import baseline_name
 
 
@@ -38,7 +38,7 @@ class Objective:
 
     def interval(self, scores: Any) -> tuple[float, float]:
         """The 95 % interval of the objective."""
-        return bootstrap_interval(lambda s, e: self.measure(s, e)[self.metric], scores, self.examples)
+        return Resampling(self.measure, self.metric, self.examples).interval(scores)
 
 
 def chosen_first(judged: Sequence[Judged], direction: Direction) -> tuple[list[Judged], selection.Choice]:

@@ -28,10 +28,11 @@ def use(report: Mapping[str, Any]) -> Section | None:
         ]
     mlflow = report.get("mlflow") or {}
     if mlflow.get("model_version"):
+        reason = mlflow.get("champion_reason")
         blocks.append(
             Text(
-                f"MLflow's registry has it as `models:/{mlflow['model_name']}@champion` "
-                f"(version {mlflow['model_version']})."
+                f"MLflow's registry has it as `models:/{mlflow['model_name']}/{mlflow['model_version']}`."
+                + (f" {reason}" if reason else "")
             )
         )
     return section("use", "Use it", blocks)
