@@ -27,11 +27,9 @@ def use(report: Mapping[str, Any]) -> Section | None:
             Code("python", f"from transformers import pipeline\n\n{made}"),
         ]
     mlflow = report.get("mlflow") or {}
-    if mlflow.get("model_version"):
-        blocks.append(
-            Text(
-                f"MLflow's registry has it as `models:/{mlflow['model_name']}@champion` "
-                f"(version {mlflow['model_version']})."
-            )
-        )
+    if version := mlflow.get("model_version"):
+        name, reason = mlflow["model_name"], mlflow.get("champion_reason")
+        # A reason is given where the champion may be another version.
+        where = f"`models:/{name}/{version}`. {reason}" if reason else f"`models:/{name}@champion` (version {version})."
+        blocks.append(Text(f"MLflow's registry has it as {where}"))
     return section("use", "Use it", blocks)
