@@ -7,7 +7,8 @@
     checkpoints/   of trials that may still go on or win
     ray/           Ray Tune's own record of each session
     model/         the winner
-    report.json, report.md
+    report.json, report.md, report.html
+    pictures/      of the search and of the winner's answers
 
 A search that was stopped, however rudely, goes on from this folder alone.
 """

@@ -174,14 +174,13 @@ def _finals(report: dict[str, Any], test: float) -> dict[str, Any]:
                 "difference": 0.038,
                 "interval": [0.011, 0.067],
                 "verdict": "better",
-                "sentence": "It is better than the plain recipe by 0.0380 (95 % interval 0.0110 to 0.0670).",
+                "sentence": _verdict("plain", 0.038, 0.011, 0.067),
             },
             "runner_up": {
                 "difference": 0.004,
                 "interval": [-0.015, 0.025],
                 "verdict": "no difference shown",
-                "sentence": f"Against the runner-up, trial {rivals[0]}, no difference is shown: 0.0040 (95 % interval "
-                "-0.0150 to 0.0250).",
+                "sentence": _verdict(f"trial-{rivals[0]}", 0.004, -0.015, 0.025),
             },
         },
         "test_read": {"time": START + 260, "entrants": 5, "earlier": 0},
@@ -226,9 +225,18 @@ def _entrant(
         "test": test,
         "test_interval": [test - 0.031, test + 0.029],
         "test_metrics": {"macro_f1": test, "accuracy": test + 0.01},
+        "verdict": _verdict(name, *difference) if difference else None,
         "difference": difference[0] if difference else None,
         "difference_interval": list(difference[1:]) if difference else None,
     }
+
+
+def _verdict(name: str, lead: float, low: float, high: float) -> str:
+    by, start, end = (f"{100 * value:.1f}" for value in (lead, low, high))
+    name = {"plain": "the plain recipe", "soup": "the soup"}.get(name, name.replace("-", " "))
+    if low <= 0 <= high:
+        return f"no difference from {name} is shown: {by} points ahead, and the interval, {start} to {end}, holds zero"
+    return f"better than {name} by {by} points, 95 % interval {start} to {end}"
 
 
 def _winner(

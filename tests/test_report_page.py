@@ -14,7 +14,7 @@ import pytest
 from full_report import HOSTILE, LABELS, RUNGS, full_report, full_trials
 
 from autoft.report import render
-from autoft.report.labels import score
+from autoft.report.labels import score, sentence
 from autoft.report.page import render_html, write_html
 from autoft.report.pictures import write_pictures
 from autoft.report.sections import sections
@@ -105,6 +105,7 @@ def test_the_verdict_comes_first_and_every_section_has_a_heading(page: Page, rep
     headings = [part.title for part in sections(report)][1:]
     assert page.texts["h2"] == headings
     assert len(headings) == 9
+    assert "better by 3.8 points" in page.texts["dd"]
     assert page.text.index("Trial 11 won") < page.text.index("The winner and simple models")
     anchors = [link["href"] for link in page.all("a")]
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -117,7 +118,7 @@ def test_every_number_of_the_finals_is_in_the_page_and_in_the_markdown(page: Pag
     said = {score(one[key]) for one in report["entrants"] for key in ("mean", "test", "spread") if one[key] is not None}
     said |= {score(one[key]) for one in report["classes"] for key in ("precision", "recall", "f1")}
     said |= {report["selection"]["sentence"], report["selection"]["rule"], report["label_noise"]["method"]}
-    said |= {one["sentence"] for one in report["comparisons"].values()}
+    said |= {sentence(one["sentence"]) for one in report["comparisons"].values()}
     said |= {one["sentence"] for one in report["examination"]["findings"]}
     said |= {"22,713,988 parameters", "10,648,324 of them trained", "1.17 Wh", "11.2", "13.9", "4.62"}
     for fact in said:

@@ -37,6 +37,8 @@ def options(tmp_path, tiny_bert, tiny_data, **more):
         "metric": "accuracy",
         "space": SPACE,
         "clean": True,
+        "search": {"first_rung": 256},  # the rows are few, and by default none would be paused
+        "finals": False,  # they have a test of their own
         **more,
     }
 

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoft.report.amounts import amounts, is_fraction
 from autoft.report.blocks import Block, Code, Items, Section, Shown, Table, Text
 from autoft.report.files import replace
 from autoft.report.labels import between, score
@@ -131,8 +132,10 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("95 % interval", interval, "range"))
     plain = (report.get("comparisons") or {}).get("plain") or {}
     if plain.get("difference") is not None and plain.get("verdict"):
-        by = f" by {score(abs(plain['difference']))}" if plain["verdict"] in ("better", "worse") else ""
-        found.append(("against the plain recipe", f"{plain['verdict']}{by}", "range"))
+        (by,) = amounts([abs(plain["difference"])], report["metric"])
+        unit = " points" if is_fraction(report["metric"]) else ""
+        shown = f" by {by}{unit}" if plain["verdict"] in ("better", "worse") else ""
+        found.append(("against the plain recipe", f"{plain['verdict']}{shown}", "range"))
     return found
 
 
