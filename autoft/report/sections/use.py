@@ -27,7 +27,6 @@ def use(report: Mapping[str, Any]) -> Section | None:
             Code("python", f"from transformers import pipeline\n\n{made}"),
         ]
     mlflow = report.get("mlflow") or {}
-<<<<<<< HEAD
     if mlflow.get("model_version"):
         reason = mlflow.get("champion_reason")
         blocks.append(
@@ -36,11 +35,4 @@ def use(report: Mapping[str, Any]) -> Section | None:
                 + (f" {reason}" if reason else "")
             )
         )
-=======
-    if version := mlflow.get("model_version"):
-        name, reason = mlflow["model_name"], mlflow.get("champion_reason")
-        # A reason is given where the champion may be another version.
-        where = f"`models:/{name}/{version}`. {reason}" if reason else f"`models:/{name}@champion` (version {version})."
-        blocks.append(Text(f"MLflow's registry has it as {where}"))
->>>>>>> h/pictures
     return section("use", "Use it", blocks)
