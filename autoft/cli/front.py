@@ -18,7 +18,7 @@ def front(report: Mapping[str, Any]) -> list[RenderableType]:
     if not rows:
         return []
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    for heading, justify in zip(headings, ("left", "right", "right", "left"), strict=True):
+    for heading, justify in zip(headings, ("left", "left", "right", "right"), strict=True):
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*map(Text, row))

@@ -7,7 +7,8 @@ from typing import Any
 
 from autoft.pareto import front
 from autoft.records import SearchRecord, TrialRecord, ranked
-from autoft.report.labels import recipe, score
+from autoft.report.labels import score
+from autoft.words import short_name
 
 COSTS: Mapping[str, str] = {"parameters": "parameters", "latency": "ms per text"}
 """What a cost is counted in, by the name of the objective."""
@@ -59,18 +60,17 @@ def front_table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         return [], []
     metric, against = known["axes"]
     points = {point["trial"]: point for point in known["points"]}
-    params = {entry["trial"]: entry["params"] for entry in report["leaderboard"]}
-    blocks = {ref: info.get("blocks") for ref, info in report["models"].items()}
+    models = {entry["trial"]: short_name(entry["params"]["model"]) for entry in report["leaderboard"]}
     rows = [
         [
             f"#{number}" + (" (the winner)" if number == report["winner"]["trial"] else ""),
+            models[number],
             cost(points[number]["cost"], against),
             score(points[number]["value"]),
-            recipe(params[number], blocks.get(params[number]["model"])),
         ]
         for number in known["front"]
     ]
-    return ["trial", COSTS.get(against, against), f"validation {metric}", "recipe"], rows
+    return ["trial", "model", COSTS.get(against, against), f"validation {metric}"], rows
 
 
 def choice(report: Mapping[str, Any]) -> str:
