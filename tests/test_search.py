@@ -167,7 +167,7 @@ def test_a_search_that_is_replaced_is_replaced_in_mlflow_too(tmp_path, tiny_bert
     second = autoft.search(**{**given, "space": space}, replace=True)
     told = second.report["mlflow"]
     client = MlflowClient(told["tracking_uri"])
-    parents = {run.info.run_id for run in client.search_runs([told["experiment_id"]], "tags.`autoft.task` != ''")}
+    parents = {run.info.run_id for run in client.search_runs([told["experiment_id"]], "tags.`autoft.kind` = 'search'")}
     assert parents == {told["run_id"], beside.report["mlflow"]["run_id"]}
     assert [str(v.version) for v in client.search_model_versions("name = 'demo'")] == ["2"]
     assert len(client.search_model_versions("name = 'beside'")) == 1

@@ -26,6 +26,10 @@ from autoft.training.predict import Predictor
 from autoft.training.probe import Probed, Question
 
 _CHECKED = 8  # rows on which a calibrated model is compared with the one before
+_AGAIN = (
+    "the test rows were read before, for {} other models of this search: the score has had more than one chance, and "
+    "flatters a little; new test rows would not"
+)
 _MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
 
 
@@ -91,7 +95,8 @@ class Closing:
         ordered, earlier = judge.test(ordered, self.model_dir)
         report = self._report(ordered, judge.examples, choice, earlier=earlier, seconds=elapsed())
         more = self._examined(ordered[0], go_on, stopped)
-        more["notes"] = [*report["notes"], *more["notes"]]
+        again = [_AGAIN.format(earlier)] if earlier else []
+        more["notes"] = [*again, *report["notes"], *more["notes"]]
         report |= more
         report["cost"] |= {"search_seconds": elapsed()}
         return report
