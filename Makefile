@@ -1,5 +1,6 @@
 # make demo    a virtual environment, pinned dependencies, then a real search to its end
-# make test    the whole test suite
+# make test    the tests that take seconds each, in a few minutes
+# make test-all  those, then the ones that train, kill, serve or look at a page
 # make check   format, lint, types, architecture
 # make bench   one of the benchmarks: make bench NAME=engine (peers, overhead, cost, simulation, probe)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,17 +10,21 @@ READY  := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-fast check bench format hooks clean
+.PHONY: demo test test-all test-marked check bench format hooks clean
 
 demo: $(READY)
 	$(BIN)/autoft assets bert-tiny minilm-l6 tweets
 	$(BIN)/autoft search search_spaces/quickstart.yaml --replace
 
-test: $(READY)
-	$(BIN)/python -m pytest
+MARKED := slow or browser or cluster or faults
 
-test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not browser and not cluster and not faults"
+test: $(READY)
+	$(BIN)/python -m pytest -m "not ($(MARKED))"
+
+test-marked: $(READY)
+	$(BIN)/python -m pytest -m "$(MARKED)"
+
+test-all: test test-marked
 
 check: $(READY)
 	$(BIN)/ruff format --check
