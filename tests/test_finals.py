@@ -77,7 +77,7 @@ def test_entrants_hold_the_search_and_the_repeats(tmp_path):
         Kind.FINALIST,
         ["trial-3/0", "trial-3/1", "trial-3/2"],
     )
-    assert first.values == (0.9, 0.8, 0.82)
+    assert first.values == pytest.approx((0.9, 0.8, 0.82))
     assert first.chosen(Direction.MAXIMIZE).name == "trial-3/0"
     assert first.chosen(Direction.MINIMIZE).name == "trial-3/1"
     assert (last.name, last.trial, last.values) == ("plain", None, (0.81,))
