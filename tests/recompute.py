@@ -76,6 +76,13 @@ class Recomputed:
         return logits, labels
 
 
+def counted(entrant):
+    """The validation values that an entrant is judged by: a repeat that time cut short doesn't count against it."""
+    seeds = entrant["seeds"]
+    whole = [seed["validation"] for seed in seeds if seed.get("whole", True) or not seed.get("fresh", False)]
+    return whole or [seed["validation"] for seed in seeds]
+
+
 def check(folder: Path | str, exact: float = 1e-6) -> int:
     """Recomputes what the report of a search says.
 
@@ -132,11 +139,11 @@ def _entrants(found: Recomputed) -> None:
         found.near(
             f"entrants.{name}.test_interval", entrant["test_interval"], alone(found.metric, logits, labels), len(labels)
         )
-        values = [seed["validation"] for seed in entrant["seeds"]]
+        values = counted(entrant)
         found.same(f"entrants.{name}.mean", entrant["mean"], sum(values) / len(values))
         found.same(f"entrants.{name}.spread", entrant["spread"], float(np.std(values, ddof=1)) if values[1:] else None)
         validated = all_metrics(*found.read("validation", name))[found.metric]
-        found.same(f"entrants.{name}.seeds", min(values, key=lambda value: abs(value - validated)), validated)
+        found.same(f"entrants.{name}.validation", entrant["validation"], validated)
         if name != winner:
             _difference(
                 found,
@@ -187,7 +194,7 @@ def _difference(
 
 def _selection(found: Recomputed) -> None:
     entrants = found.report["entrants"]
-    values = {entrant["name"]: [seed["validation"] for seed in entrant["seeds"]] for entrant in entrants}
+    values = {entrant["name"]: counted(entrant) for entrant in entrants}
     freedom = sum(len(seeds) - 1 for seeds in values.values())
     squares = sum(float(np.var(seeds)) * len(seeds) for seeds in values.values())
     spread = math.sqrt(squares / freedom) if freedom else 0.0
@@ -199,7 +206,7 @@ def _selection(found: Recomputed) -> None:
     if any(ranks[a["name"]] < ranks[b["name"]] - 1e-9 for a, b in pairwise(entrants)):
         found.faults.append("entrants: they are not in the order of their scores")
     winner = entrants[0]
-    fresh = [seed["validation"] for seed in winner["seeds"][1:]]
+    fresh = [seed["validation"] for seed in winner["seeds"][1:] if seed.get("whole", True)]
     searched = winner.get("searched")
     flattered = found.sign * (searched - float(np.mean(fresh))) if fresh and searched is not None else None
     found.same("selection.optimism", found.report["selection"].get("optimism"), flattered)

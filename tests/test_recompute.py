@@ -55,6 +55,7 @@ def a_search(folder: Path) -> dict[str, Any]:
             "name": name,
             "seeds": [{"seed": i, "validation": value} for i, value in enumerate(values[name])],
             "searched": values[name][0] if name.startswith("trial") else None,
+            "validation": max(values[name]),
             "mean": entrant.mean,
             "spread": entrant.spread,
             "score": choice.scores[name],

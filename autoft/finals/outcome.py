@@ -82,7 +82,7 @@ def outcome(
     rivals = {one.name: objective.compare(winner.test, one.test, _words(one)) for one in judged[1:]}
     compared = {
         "plain": rivals.get(Kind.PLAIN),
-        "runner_up": next((rivals[one.name] for one in judged[1:] if one.entrant.kind is Kind.FINALIST), None),
+        "runner_up": rivals[judged[1].name] if judged[1:] else None,
         "baseline": _against_baseline(winner, objective, baselines),
     }
     return {
@@ -128,6 +128,8 @@ def _row(
         "params": one.attempt.config.as_dict(),
         "seeds": [_training(attempt) for attempt in one.entrant.attempts],
         "searched": _searched(one),
+        # Of the weights that are handed over, in full precision; those of the seeds were measured while they trained.
+        "validation": one.validation_metrics[objective.metric],
         "mean": sum(one.entrant.values) / len(one.entrant.values),
         "spread": selection.Entrant(one.name, one.entrant.values).spread,
         "score": choice.scores[one.name],

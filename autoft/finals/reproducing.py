@@ -90,7 +90,7 @@ def reproduce(
     scores, examples = predictor.evaluated(splits.validation)
     found = job.task.measure(scores, examples, job.meta)[job.metric]
     return Reproduction(
-        job.metric, winner["validation"], found, _largest(folder, str(entrant["name"]), scores), _changed(report)
+        job.metric, entrant["validation"], found, _largest(folder, str(entrant["name"]), scores), _changed(report)
     )
 
 
