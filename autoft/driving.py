@@ -29,7 +29,7 @@ from autoft.training.cost import model_costs
 from autoft.training.job import Job
 from autoft.training.probe import Probed, Question, probe_models
 
-FINALS_SHARE = 0.4  # of a budget, at most, for what the finals train
+FINALS_SHARE = 0.3  # of a budget, at most, for what the finals train
 MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
 
 
