@@ -133,7 +133,10 @@ class Training:
                 self._repeat(workers, stop)
 
     def repeats(self) -> Repeats:
-        """What the finals have to train, as the search stands."""
+        """What the finals have to train, as the search stands; trials whose weights are gone are passed over."""
+        return self._repeats(self.handed_in)
+
+    def _repeats(self, able: Callable[[TrialRecord], bool]) -> Repeats:
         plan = self._plan
         best = self._ledger.probes[0].model if self._ledger.probes else plan.models[0].ref
         within = plan.spec.search.within
@@ -141,7 +144,7 @@ class Training:
             preferred(self._ledger.records(), self._ledger.search.direction, self._ledger.costs, within),
             plan.spec.finals,
             plain=plain_recipe(best, plan.space.max_length, plan.spec.search.seed),
-            able=self.handed_in,
+            able=able,
             open_to_all=within is None,  # the cheap one was asked for: what scores a little more mustn't take its place
         )
 
@@ -182,8 +185,11 @@ class Training:
             ledger.close()
 
     def _finals_time(self, workers: int) -> float:
-        """Seconds of a budget that the finals will want, as far as the search has shown what training costs."""
-        repeats, trials = self.repeats(), self._ledger.records()
+        """Seconds of a budget that the finals will want, as far as the search has shown what training costs.
+
+        It is asked for while trials run, and to look whether weights are whole is to read all of them.
+        """
+        repeats, trials = self._repeats(lambda _: True), self._ledger.records()
         wanted = repeats.seconds(trials, len(self._plan.splits.train), workers)
         return min(wanted, FINALS_SHARE * (self._clock.budget or 0.0))
 
