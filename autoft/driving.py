@@ -24,9 +24,9 @@ from autoft.study.ledger import Ledger
 from autoft.study.policies import policy
 from autoft.study.starting import anchor, starting_points
 from autoft.study.trainable import checkpoints
-from autoft.training.checkpoint import load_latest
-from autoft.training.cost import model_costs
+from autoft.training.export import holds
 from autoft.training.job import Job
+from autoft.training.model_cost import model_costs
 from autoft.training.probe import Probed, Question, probe_models
 
 FINALS_SHARE = 0.3  # of a budget, at most, for what the finals train
@@ -259,10 +259,8 @@ class Training:
 
     def handed_in(self, trial: TrialRecord) -> bool:
         """Whether the weights with which a trial was best are there, and whole."""
-        # A damaged checkpoint gives way to the one before, which may not have seen the trial's best.
         best = trial.best(self._ledger.search.direction)
-        found = load_latest(checkpoints(self._folder, trial.number))
-        return best is not None and found is not None and best.samples in {r["samples"] for r in found.state["reports"]}
+        return best is not None and holds(checkpoints(self._folder, trial.number), best.samples)
 
 
 def job_of(plan: Plan, folder: Path, cache: Path) -> Job:

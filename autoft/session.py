@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ from autoft.report.card import write_card
 from autoft.stopping import Stop, graceful
 from autoft.study.ledger import Ledger
 from autoft.tracking import Mirror, Published, Target, resolve_uri
-from autoft.training.energy import EnergyMeter
+from autoft.training.energy import EnergyMeter, added
 from autoft.training.job import horizon
 from autoft.words import resume_command
 
@@ -143,9 +143,9 @@ class Session:
         plan, ledger = self.plan, self._ledger
         self._check_trained()
         trained = known_records(self.folder)
-        known = self._known_report(trained)
-        if known is not None:
-            return known
+        before = self._report_before()
+        if before is not None and self._still_holds(before, trained):
+            return before
         training = self._training
         probed = (training.probed or training.probe(stop)) if ledger.probes else ()
         report = Closing(
@@ -164,7 +164,7 @@ class Session:
             stopped=lambda: stop.requested,
             elapsed=lambda: self._elapsed,
         )
-        report["cost"] |= self._meter.read()
+        report["cost"] |= added(before and before.get("cost"), self._meter.read())
         self._write(report)
         return report
 
@@ -176,14 +176,19 @@ class Session:
         write(report, self.folder)
         write_html(report, self.folder)
 
-    def _known_report(self, trained: tuple[TrialRecord, ...]) -> dict[str, Any] | None:
-        """The report of an earlier session, where nothing was trained since: the test set is not read again."""
+    def _report_before(self) -> dict[str, Any] | None:
+        """The report of an earlier session; None where there is none, or no model with it."""
         path = self.folder / REPORT
         if not path.is_file() or not (self.folder / MODEL).is_dir():
             return None
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        same = report["trials"]["total"] == len(self._ledger.records()) and report.get("finals", 0) == len(trained)
-        return report if same else None
+        return report
+
+    def _still_holds(self, report: Mapping[str, Any], trained: Sequence[TrialRecord]) -> bool:
+        """Whether nothing was trained since: the test set is not read again."""
+        return bool(
+            report["trials"]["total"] == len(self._ledger.records()) and report.get("finals", 0) == len(trained)
+        )
 
     def _check_trained(self) -> None:
         """Whether there is a trial whose best weights are there, and whole.

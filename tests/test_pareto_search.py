@@ -11,7 +11,7 @@ from autoft.errors import InputError, ModelError
 from autoft.folder import STUDY
 from autoft.records import Direction
 from autoft.study.ledger import Ledger
-from autoft.training import cost, probe
+from autoft.training import model_cost, probe
 from autoft.training.models import inspect
 
 
@@ -19,7 +19,7 @@ def test_parameters_are_counted_as_torch_counts_them(tiny_bert, tiny_models):
     from transformers import AutoModelForSequenceClassification
 
     infos = [inspect(str(tiny_bert)), inspect(str(tiny_models["albert"]))]
-    found = cost.model_costs("parameters", question(), infos, sentences(20), {})
+    found = model_cost.model_costs("parameters", question(), infos, sentences(20), {})
     for info in infos:
         model = AutoModelForSequenceClassification.from_pretrained(info.path, num_labels=2)
         assert found[info.ref] == sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
@@ -33,23 +33,23 @@ def test_a_latency_is_measured_for_one_text_and_only_once(tiny_bert, monkeypatch
 
     monkeypatch.setattr("autoft.training.evaluation.scores", seen)
     info = inspect(str(tiny_bert))
-    assert cost.model_costs("latency", question(), [info], sentences(20), {info.ref: 3.5}) == {info.ref: 3.5}
+    assert model_cost.model_costs("latency", question(), [info], sentences(20), {info.ref: 3.5}) == {info.ref: 3.5}
     assert asked == []
-    cost.latency(question(), info, sentences(20))
-    assert len(asked) == cost.WARM_UP + cost.MOST
+    model_cost.latency(question(), info, sentences(20))
+    assert len(asked) == model_cost.WARM_UP + model_cost.MOST
     assert set(asked) == {(1, 1, False)}
 
 
 def test_a_latency_is_the_median_in_milliseconds_with_two_digits(tiny_bert, monkeypatch):
     clock = iter([value for i in range(1000) for value in (i, i + (0.5 if i % 10 == 0 else 0.0123456))])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
-    assert cost.latency(question(), inspect(str(tiny_bert)), sentences(20)) == 12.0
+    assert model_cost.latency(question(), inspect(str(tiny_bert)), sentences(20)) == 12.0
 
 
 def test_the_text_that_is_answered_is_of_median_length():
     rows = sentences(101)
     lengths = rows.astype(str).agg(" ".join, axis=1).str.len()
-    (one,) = cost.typical(rows, 0).astype(str).agg(" ".join, axis=1)
+    (one,) = model_cost.typical(rows, 0).astype(str).agg(" ".join, axis=1)
     assert len(one) == lengths.median()
 
 
@@ -60,7 +60,7 @@ def test_a_model_that_cannot_be_measured_says_so_in_a_line(tiny_bert, tmp_path):
     info = inspect(str(broken))
     (broken / "model.safetensors").write_bytes(b"\0" * 64)
     with pytest.raises(ModelError, match=r"^model .*broken: its parameters can't be measured: .+$") as caught:
-        cost.model_costs("parameters", question(), [info], sentences(20), {})
+        model_cost.model_costs("parameters", question(), [info], sentences(20), {})
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -157,7 +157,7 @@ def test_mlflow_shows_the_front_and_what_every_trial_costs(searched):
 
 @pytest.mark.slow
 def test_going_on_measures_nothing_again(searched, monkeypatch):
-    monkeypatch.setattr("autoft.training.cost.parameters", None)  # calling it would raise
+    monkeypatch.setattr("autoft.training.model_cost.parameters", None)  # calling it would raise
     ledger = Ledger.open(searched.folder / STUDY)
     before = dict(ledger.costs)
     ledger.close()

@@ -18,8 +18,8 @@ from autoft.records import TrialRecord
 from autoft.report import build, compare, selection
 from autoft.report.front import pareto
 from autoft.study.ledger import Ledger
+from autoft.training.answer_cost import cost
 from autoft.training.calibrating import calibrate
-from autoft.training.costing import cost
 from autoft.training.job import Job
 from autoft.training.noise import suspects
 from autoft.training.predict import Predictor
@@ -77,7 +77,7 @@ class Closing:
         plan, search = self.plan, self.ledger.search
         judge = Judge(self.folder, self.job, plan.splits)
         judged = judge.validate(entrants(self.folder, self.repeats, self.trained, search.direction))
-        if self.repeats.soup and (soup := judge.soup([one.entrant for one in judged], go_on)):
+        if self.repeats.soup and (soup := judge.soup(judged, go_on)):
             judged.append(soup)
         ordered, choice = chosen_first(judged, search.direction)
         winner = ordered[0]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoft.errors import SearchError
 from autoft.finals import predictions
 from autoft.finals.entrants import Attempt, Entrant, Kind
 from autoft.records import Direction, Report, TrialConfig
@@ -30,6 +29,7 @@ class Judged:
         entrant: The recipe.
         attempt: The training that its weights are from; of a soup the first ingredient.
         load: Loads its weights, by name.
+        digest: Of the weights: which model it is.
         validation: Scores of the validation rows.
         validation_metrics: All metrics there.
         test: Scores of the test rows; None before they are read.
@@ -38,6 +38,7 @@ class Judged:
     entrant: Entrant
     attempt: Attempt
     load: Callable[[], Weights]
+    digest: str
     validation: Scores
     validation_metrics: Mapping[str, float]
     test: Any = None  # Scores
@@ -68,7 +69,9 @@ class Judge:
         """Each entrant on the validation rows; one whose weights are damaged or gone is left out."""
         found = []
         for entrant in entrants:
-            whole = tuple(attempt for attempt in entrant.attempts if _loadable(attempt))
+            whole = tuple(
+                attempt for attempt in entrant.attempts if export.holds(attempt.checkpoints, attempt.best.samples)
+            )
             if not whole:
                 continue
             own = replace(entrant, attempts=whole)
@@ -80,22 +83,23 @@ class Judge:
             found.append(self._judged(own, attempt, load))
         return found
 
-    def soup(self, entrants: Sequence[Entrant], go_on: Callable[[], bool]) -> Judged | None:
+    def soup(self, judged: Sequence[Judged], go_on: Callable[[], bool]) -> Judged | None:
         """The mean of the trainings of the best one's model; None where there is nothing to mix.
 
         Args:
-            entrants: Those whose trainings may go in, judged on validation.
+            judged: Those whose trainings may go in, judged on validation.
             go_on: Whether there is time for another try.
         """
         direction = self._job.direction
-        attempts = [attempt for entrant in entrants for attempt in entrant.attempts if _loadable(attempt)]
         attempts = sorted(
-            attempts, key=lambda a: (-direction.gain(a.best.value), a.best.metrics.get("loss", 0.0), a.name)
+            (attempt for one in judged for attempt in one.entrant.attempts),
+            key=lambda a: (-direction.gain(a.best.value), a.best.metrics.get("loss", 0.0), a.name),
         )
         alike = [attempt for attempt in attempts if _mixable(attempts[0].config, attempt.config)]
         if len(alike) < 2:
             return None
         first = alike[0]
+        origin = next(one for one in judged if first in one.entrant.attempts)
         predictor = Predictor.assembled(self._job, first.config, {})
         pretrained = predictor.weights()
 
@@ -107,7 +111,7 @@ class Judge:
         mixed = greedy(
             pretrained,
             [lambda attempt=attempt: export.best_weights(attempt.checkpoints) for attempt in alike],  # type: ignore[misc]
-            self._gain(first.best.metrics),
+            judge(export.best_weights(first.checkpoints)),  # what training reported may be of a lower precision
             judge,
             go_on,
         )
@@ -116,21 +120,21 @@ class Judge:
         entrant = Entrant(
             Kind.SOUP,
             Kind.SOUP,
-            next(e.trial for e in entrants if first in e.attempts),
+            origin.entrant.trial,
             (),
             tuple(alike[place].name for place in mixed.ingredients),
         )
-        judged = self._judged(entrant, first, lambda: mixed.weights)
+        soup = self._judged(entrant, first, lambda: mixed.weights)
         best = Report(
             samples=first.best.samples,
-            value=judged.validation_metrics[self._job.metric],
-            metrics=judged.validation_metrics,
+            value=soup.validation_metrics[self._job.metric],
+            metrics=soup.validation_metrics,
             train_loss=first.best.train_loss,
             seconds=0.0,
             time=first.best.time,
         )
         as_one = replace(first, name=f"{Kind.SOUP}/{first.config.seed}", best=best, seconds=0.0, fresh=False)
-        return replace(judged, entrant=replace(entrant, attempts=(as_one,)))
+        return replace(soup, entrant=replace(entrant, attempts=(as_one,)))
 
     def hand_over(self, winner: Judged, target: Path, extra: Mapping[str, Any]) -> None:
         """Saves the winner as a model that transformers opens."""
@@ -146,7 +150,7 @@ class Judge:
         Returns:
             They with their scores, and how many other models were read on these rows before.
         """
-        earlier = predictions.read_before(self._folder, {one.name: _digest(one.load()) for one in judged})
+        earlier = predictions.read_before(self._folder, {one.name: one.digest for one in judged})
         found = []
         for place, one in enumerate(judged):
             predictor = Predictor.load(winner) if place == 0 else self._predictor(one)
@@ -159,10 +163,11 @@ class Judge:
         return Predictor.assembled(self._job, one.attempt.config, one.load())
 
     def _judged(self, entrant: Entrant, attempt: Attempt, load: Callable[[], Weights]) -> Judged:
-        predictor = Predictor.assembled(self._job, attempt.config, load())
+        weights = load()
+        predictor = Predictor.assembled(self._job, attempt.config, weights)
         scores, examples = predictor.evaluated(self._splits.validation)
         predictions.keep(self._folder, "validation", entrant.name, scores, examples)
-        return Judged(entrant, attempt, load, scores, self._measure(scores, examples))
+        return Judged(entrant, attempt, load, _digest(weights), scores, self._measure(scores, examples))
 
     def _measure(self, scores: Scores, examples: Sequence[Example]) -> dict[str, float]:
         return self._job.task.measure(scores, examples, self._job.meta)
@@ -170,14 +175,6 @@ class Judge:
     def _gain(self, metrics: Mapping[str, float]) -> Gain:
         direction: Direction = self._job.direction
         return direction.gain(metrics[self._job.metric]), -metrics.get("loss", 0.0)
-
-
-def _loadable(attempt: Attempt) -> bool:
-    try:
-        export.best_weights(attempt.checkpoints)
-    except SearchError:
-        return False
-    return True
 
 
 def _mixable(config: TrialConfig, other: TrialConfig) -> bool:

@@ -53,6 +53,13 @@ def best_weights(checkpoints: Path) -> dict[str, torch.Tensor]:
     return weights.best(found)
 
 
+def holds(checkpoints: Path, samples: int) -> bool:
+    """Whether the weights with which a trial was best, after `samples`, are there, and whole."""
+    # A damaged checkpoint gives way to the one before, which may not have seen the trial's best.
+    found = checkpoint.load_latest(checkpoints)
+    return found is not None and samples in {report["samples"] for report in found.state["reports"]}
+
+
 def assemble(
     job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, int]:

@@ -13,8 +13,8 @@ import torch
 
 from autoft.errors import InputError
 from autoft.records import Direction
+from autoft.training.answer_cost import device_name, measured
 from autoft.training.batching import evaluation_batches
-from autoft.training.costing import device_name, measured
 from autoft.training.evaluation import collated
 from autoft.training.export import CARD, replace
 from autoft.training.onnx_graph import OnnxModel, outputs, quantize, write_graph

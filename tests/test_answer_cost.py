@@ -9,7 +9,7 @@ import torch
 from samples import sample
 from saved import saved
 
-from autoft.training import costing
+from autoft.training import answer_cost
 from autoft.training.energy import EnergyMeter, added
 from autoft.training.predict import Predictor
 
@@ -17,12 +17,12 @@ from autoft.training.predict import Predictor
 def test_a_real_model_is_measured(tmp_path):
     folder, rows = saved("text-classification", tmp_path)
     threads = torch.get_num_threads()
-    found = costing.cost(folder, rows, seconds=0.2)
+    found = answer_cost.cost(folder, rows, seconds=0.2)
     assert torch.get_num_threads() == threads
     assert found["parameters"] == Predictor.load(folder).model.num_parameters()
     assert set(found["latency"]) == {"1", "32"}  # of 24 rows only: 32 are drawn with repeats
     for measured in found["latency"].values():
-        assert costing.LEAST <= measured["runs"] <= costing.MOST
+        assert answer_cost.LEAST <= measured["runs"] <= answer_cost.MOST
         assert 0 < measured["median_ms"] <= measured["p95_ms"]
     assert found["device"].startswith("cuda" if torch.cuda.is_available() else "cpu, 1 thread")
 
@@ -30,8 +30,8 @@ def test_a_real_model_is_measured(tmp_path):
 @pytest.mark.parametrize("kind", ["pairs", "token-classification", "question-answering", "translation"])
 def test_any_task_is_measured(kind, tmp_path):
     folder, rows = saved(kind, tmp_path)
-    found = costing.cost(folder, rows, seconds=0.0)
-    assert [measured["runs"] for measured in found["latency"].values()] == [costing.LEAST] * 2
+    found = answer_cost.cost(folder, rows, seconds=0.0)
+    assert [measured["runs"] for measured in found["latency"].values()] == [answer_cost.LEAST] * 2
 
 
 def test_median_and_p95_are_those_of_the_runs_after_the_warm_up(monkeypatch):
@@ -43,14 +43,14 @@ def test_median_and_p95_are_those_of_the_runs_after_the_warm_up(monkeypatch):
 
         def predict(self, batch):
             number = next(calls)
-            clock[0] += 1.0 if number < costing.WARM_UP else (number - costing.WARM_UP + 1) / 1000
+            clock[0] += 1.0 if number < answer_cost.WARM_UP else (number - answer_cost.WARM_UP + 1) / 1000
             sizes.append(len(batch))
 
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    found = costing._latency(Slow(), rows, 3, 1e9, 0)
+    found = answer_cost._latency(Slow(), rows, 3, 1e9, 0)
     assert set(sizes) == {3}
-    runs = range(1, costing.MOST + 1)
-    assert found["runs"] == costing.MOST
+    runs = range(1, answer_cost.MOST + 1)
+    assert found["runs"] == answer_cost.MOST
     assert found["median_ms"] == pytest.approx(statistics.median(runs))
     assert found["p95_ms"] == pytest.approx(statistics.quantiles(runs, n=20, method="inclusive")[-1])
 
@@ -58,7 +58,7 @@ def test_median_and_p95_are_those_of_the_runs_after_the_warm_up(monkeypatch):
 def test_no_rows_are_refused(tmp_path):
     rows, _ = sample("text-classification")
     with pytest.raises(ValueError, match="no"):
-        costing.cost(tmp_path, rows[:0])
+        answer_cost.cost(tmp_path, rows[:0])
 
 
 def powercap(folder, *energies, limit=1000):
