@@ -94,6 +94,13 @@ def test_a_training_that_was_cut_short_does_not_count_against_its_recipe():
     assert Entrant("x", Kind.PLAIN, None, (cut,)).values == (0.2,)
 
 
+def test_a_plain_recipe_that_was_cut_short_is_no_rival(tmp_path):
+    found = repeats([trial(3, 0.9)], finalists=1)
+    state = {config: TrialState.PRUNED if config == PLAIN else TrialState.COMPLETE for config in found.configs}
+    trained = [trial(i, 0.5, config=config, state=state[config]) for i, config in enumerate(found.configs)]
+    assert [one.kind for one in entrants(tmp_path, found, trained, Direction.MAXIMIZE)] == [Kind.FINALIST]
+
+
 def test_predictions_are_kept_row_by_row(tmp_path):
     keep(tmp_path, "test", "plain", np.array([[0.5, -1.0], [2.0, 1.0]]), [{"labels": 1}, {"labels": np.int64(0)}])
     lines = [json.loads(line) for line in (tmp_path / "predictions" / "test-plain.jsonl").read_text().splitlines()]

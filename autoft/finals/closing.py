@@ -9,7 +9,7 @@ from typing import Any
 
 from autoft.finals import predictions
 from autoft.finals.answers import answers
-from autoft.finals.entrants import entrants
+from autoft.finals.entrants import Kind, entrants
 from autoft.finals.judging import Judge, Judged
 from autoft.finals.outcome import Objective, chosen_first, outcome, winner_entry
 from autoft.finals.repeats import Repeats
@@ -29,6 +29,10 @@ _CHECKED = 8  # rows on which a calibrated model is compared with the one before
 _AGAIN = (
     "the test rows were read before, for {} other models of this search: the score has had more than one chance, and "
     "flatters a little; new test rows would not"
+)
+_NO_PLAIN = (
+    "the plain recipe was not trained to its end, so the winner is not compared with it; a larger budget leaves time "
+    "for that"
 )
 _MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
 
@@ -95,8 +99,7 @@ class Closing:
         ordered, earlier = judge.test(ordered, self.model_dir)
         report = self._report(ordered, judge.examples, choice, earlier=earlier, seconds=elapsed())
         more = self._examined(ordered[0], go_on, stopped)
-        again = [_AGAIN.format(earlier)] if earlier else []
-        more["notes"] = [*again, *report["notes"], *more["notes"]]
+        more["notes"] = [*self._warnings(ordered, earlier), *report["notes"], *more["notes"]]
         report |= more
         report["cost"] |= {"search_seconds": elapsed()}
         return report
@@ -173,6 +176,13 @@ class Closing:
         if go_on():
             info = next(model for model in plan.models if model.ref == winner.attempt.config.model)
             found["label_noise"] = suspects(self.question, info, plan.splits.train, plan.splits.validation, stopped)
+        return found
+
+    def _warnings(self, judged: Sequence[Judged], earlier: int) -> list[str]:
+        """What keeps the result from meaning what it seems to mean."""
+        found = [_AGAIN.format(earlier)] if earlier else []
+        if self.repeats.plain in self.repeats.configs and not any(one.entrant.kind is Kind.PLAIN for one in judged):
+            found.append(_NO_PLAIN)
         return found
 
     def _baselines(self, examples: Sequence[Any]) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class Entrant:
 def entrants(
     folder: Path, repeats: Repeats, trained: Iterable[TrialRecord], direction: Direction
 ) -> tuple[Entrant, ...]:
-    """All but the soup: the finalists, the best of the search first, then the plain recipe where it was trained.
+    """All but the soup: the finalists, the best of the search first, then the plain recipe.
+
+    A plain recipe that was cut short is another recipe, and a worse one: to be better than that would mean nothing.
 
     Args:
         folder: Of the search.
@@ -92,7 +94,7 @@ def entrants(
         found.append(Entrant(name, Kind.FINALIST, trial.number, _whole(own, *_trained(folder, name, again, direction))))
     if repeats.plain in known:
         attempts = _trained(folder, Kind.PLAIN, [known[repeats.plain]], direction)
-        if attempts:
+        if attempts and attempts[0].whole:
             found.append(Entrant(Kind.PLAIN, Kind.PLAIN, repeats.plain_trial, tuple(attempts)))
     return tuple(found)
 
