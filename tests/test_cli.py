@@ -786,7 +786,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path, tiny_dat
 @pytest.mark.slow
 def test_a_search_can_be_shown_and_asked(searched: Path) -> None:
     shown = autoft("show", "demo", cwd=searched)
-    assert shown.returncode == 0 and "fine-tuned model" in shown.stdout
+    assert shown.returncode == 0 and "winner: " in shown.stdout and "plain recipe" in shown.stdout
     listed = json.loads(autoft("show", "--all", "--json", cwd=searched).stdout)
     assert [(entry["search"], entry["trials"], entry["state"]) for entry in listed] == [("demo", 3, "finished")]
     answered = autoft("predict", "demo", "--json", cwd=searched, input="first text\n\nsecond text\n")

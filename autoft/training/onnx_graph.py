@@ -109,7 +109,7 @@ def write_graph(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], names
     except ImportError:
         raise InputError(f"onnx: {NEEDS}") from None
     try:
-        with _quiet():
+        with _quiet(), _eager(model):
             program: Any = torch.onnx.export(
                 _Positional(model, inputs, names).eval(),
                 tuple(batch.values()),
@@ -134,6 +134,17 @@ def quantize(path: Path, target: Path) -> None:
 
     with _quiet():
         quantize_dynamic(path, target, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+
+
+@contextmanager
+def _eager(model: PreTrainedModel) -> Iterator[None]:
+    """Attention as plain products: torch can't always give the fused one's output back its shape (T5's, for one)."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 @contextmanager
