@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from autoft.finals import FOLDER as FINALS
-from autoft.finals import Repeats, known_records, open_ledger, plain_recipe
+from autoft.finals import Repeats, known_records, needed, open_ledger, plain_recipe
 from autoft.folder import CACHE, DATA
 from autoft.pareto import preferred
 from autoft.planning import Plan
@@ -29,7 +30,7 @@ from autoft.training.job import Job
 from autoft.training.model_cost import model_costs
 from autoft.training.probe import Probed, Question, probe_models
 
-FINALS_SHARE = 0.3  # of a budget, at most, for what the finals train
+FINALS_SHARE = 0.4  # of a budget, at most, for what the finals train
 MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
 
 
@@ -155,9 +156,11 @@ class Training:
 
     def _repeat(self, workers: int, stop: Stop) -> None:
         """Trains what the finals need, or as much of it as there is time for."""
-        configs = self.repeats().configs
-        if not self._to_repeat() or (self._clock.budget is not None and self._clock.left < self._reserve()):
+        repeats, bound = self.repeats(), self._clock.budget is not None
+        left = self._clock.left - self._reserve() if bound else math.inf
+        if not self._to_repeat() or left < 0:
             return
+        configs = repeats.within(left, self._ledger.records(), len(self._plan.splits.train))
         search = self._plan.spec.search
         ledger = open_ledger(self._folder, self._ledger.search, configs)
         try:
@@ -189,9 +192,9 @@ class Training:
 
         It is asked for while trials run, and to look whether weights are whole is to read all of them.
         """
-        repeats, trials = self._repeats(lambda _: True), self._ledger.records()
-        wanted = repeats.seconds(trials, len(self._plan.splits.train), workers)
-        return min(wanted, FINALS_SHARE * (self._clock.budget or 0.0))
+        repeats, trials, rows = self._repeats(lambda _: True), self._ledger.records(), len(self._plan.splits.train)
+        most = FINALS_SHARE * (self._clock.budget or 0.0)
+        return min(needed(repeats.within(most, trials, rows), trials, rows, workers), most)
 
     def _take_down(self, probing: Future[list[Probed]]) -> None:
         try:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import autoft
-from autoft.finals import FOLDER, Repeats, plain_recipe
+from autoft.finals import FOLDER, Repeats, needed, plain_recipe
 from autoft.finals.entrants import Attempt, Entrant, Kind, entrants
 from autoft.finals.predictions import keep, plain, read_before
 from autoft.records import Direction, Report, TrialConfig, TrialRecord, TrialState
@@ -27,11 +27,11 @@ def repeats(trials, **wanted):
     return Repeats.of(trials, Finals(**wanted), plain=PLAIN)
 
 
-def test_the_first_repeat_of_each_comes_before_the_second_of_any():
+def test_the_plain_recipe_comes_first_then_one_repeat_of_each():
     found = repeats([trial(3, 0.9), trial(1, 0.8), trial(0, 0.7)])
     assert [t.number for t in found.finalists] == [3, 1]
     seeds = [(config.learning_rate, config.seed) for config in found.configs]
-    assert seeds == [(4e-4, 1), (2e-4, 1), (2e-5, 0), (4e-4, 2), (2e-4, 2)]
+    assert seeds == [(2e-5, 0), (4e-4, 1), (2e-4, 1), (4e-4, 2), (2e-4, 2)]
 
 
 def test_a_plain_recipe_that_is_a_finalist_and_was_trained_to_its_end_is_not_trained_twice():
@@ -62,9 +62,19 @@ def test_a_finalist_without_weights_gives_way():
 def test_the_time_of_the_finals_is_that_of_the_nearest_training():
     fast, slow = trial(0, 0.9, samples=100, seconds=1.0), trial(1, 0.8, samples=100, seconds=20.0)
     found = Repeats.of([fast], Finals(finalists=1, repeats=1, plain=False), plain=PLAIN)
-    assert found.seconds([fast], rows=100, workers=1) == pytest.approx(2.0)
-    assert found.seconds([fast, slow], rows=100, workers=1) == pytest.approx(40.0), "the slower of two that are alike"
-    assert found.seconds([], rows=100, workers=2) == 0.0
+    assert needed(found.configs, [fast], rows=100, workers=1) == pytest.approx(2.0)
+    both = needed(found.configs, [fast, slow], rows=100, workers=1)
+    assert both == pytest.approx(40.0), "the slower of two that are alike"
+    assert needed(found.configs, [], rows=100, workers=2) == 0.0
+
+
+def test_a_plain_recipe_for_which_there_is_no_time_is_not_begun():
+    best = trial(3, 0.9, samples=100, seconds=10.0)
+    found = repeats([best], finalists=1)
+    cost = needed([PLAIN], [best], rows=100, workers=2)
+    assert found.within(cost, [best], rows=100) == found.configs
+    assert found.within(0.9 * cost, [best], rows=100) == found.configs[1:]
+    assert PLAIN not in found.configs[1:]
 
 
 def test_entrants_hold_the_search_and_the_repeats(tmp_path):
@@ -77,10 +87,10 @@ def test_entrants_hold_the_search_and_the_repeats(tmp_path):
         Kind.FINALIST,
         ["trial-3/0", "trial-3/1", "trial-3/2"],
     )
-    assert first.values == pytest.approx((0.9, 0.8, 0.82))
+    assert first.values == pytest.approx((0.9, 0.81, 0.82))
     assert first.chosen(Direction.MAXIMIZE).name == "trial-3/0"
     assert first.chosen(Direction.MINIMIZE).name == "trial-3/1"
-    assert (last.name, last.trial, last.values) == ("plain", None, (0.81,))
+    assert (last.name, last.trial, last.values) == ("plain", None, (0.8,))
     assert first.attempts[1].checkpoints.is_relative_to(tmp_path / FOLDER)
 
 

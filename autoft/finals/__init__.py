@@ -10,6 +10,6 @@ reproducing.py  the winner trained once more from its record
 """
 
 from autoft.finals.closing import Closing
-from autoft.finals.repeats import FOLDER, Repeats, known_records, open_ledger, plain_recipe
+from autoft.finals.repeats import FOLDER, Repeats, known_records, needed, open_ledger, plain_recipe
 
-__all__ = ["FOLDER", "Closing", "Repeats", "known_records", "open_ledger", "plain_recipe"]
+__all__ = ["FOLDER", "Closing", "Repeats", "known_records", "needed", "open_ledger", "plain_recipe"]

@@ -28,7 +28,7 @@ class Repeats:
         plain_trial: Number of the trial of the search that began with it; None where it can't win: the user's space
             is without it.
         soup: An average of their weights competes, too.
-        configs: What is trained, in the order of its importance: time may end before the list does.
+        configs: What is trained, the plain recipe first: it takes the longest, and says nothing when it is cut short.
     """
 
     finalists: tuple[TrialRecord, ...]
@@ -65,8 +65,8 @@ class Repeats:
             for i in range(1, wanted.repeats + 1)
         ]
         rival = plain if wanted.plain and not any(_whole(trial, plain) for trial in finalists) else None
-        middle = [rival] if rival is not None else []
-        configs = [config for turn in (*rounds[:1], middle, *rounds[1:]) for config in turn]
+        first = [rival] if rival is not None else []
+        configs = [config for turn in (first, *rounds) for config in turn]
         return cls(
             finalists=tuple(finalists),
             plain=plain if wanted.plain else None,
@@ -75,24 +75,28 @@ class Repeats:
             configs=tuple(dict.fromkeys(configs)),
         )
 
-    def seconds(self, trials: Sequence[TrialRecord], rows: int, workers: int) -> float:
-        """Wall clock that the finals would take, as far as the search has shown what training costs.
+    def within(self, seconds: float, trials: Sequence[TrialRecord], rows: int) -> tuple[TrialConfig, ...]:
+        """What is worth beginning: all of it, but for a plain recipe that would take longer than there is time.
 
         Args:
+            seconds: Wall clock that there is.
             trials: Of the search.
             rows: Training rows.
-            workers: Trainings at once.
         """
-        known = [trial for trial in trials if trial.samples]
-        if not known:
-            return 0.0
-        costs = []
-        for config in self.configs:
-            # Of those that train the most like it, the slowest: too much time kept is better than too little.
-            likeness = [(t.config.model == config.model) + (_shape(t.config) == _shape(config)) for t in known]
-            pace = max(t.seconds / t.samples for t, like in zip(known, likeness, strict=True) if like == max(likeness))
-            costs.append(pace * config.epochs * rows)
-        return max(sum(costs) / workers, max(costs, default=0.0))
+        return tuple(c for c in self.configs if c != self.plain or _cost(c, trials, rows) <= seconds)
+
+
+def needed(configs: Sequence[TrialConfig], trials: Sequence[TrialRecord], rows: int, workers: int) -> float:
+    """Seconds of wall clock that some trainings would take, as far as the search has shown what training costs.
+
+    Args:
+        configs: What is to be trained.
+        trials: Of the search.
+        rows: Training rows.
+        workers: Trainings at once.
+    """
+    costs = [_cost(config, trials, rows) for config in configs]
+    return max(sum(costs) / workers, max(costs, default=0.0))
 
 
 def plain_recipe(model: str, max_length: int, seed: int) -> TrialConfig:
@@ -129,6 +133,15 @@ def known_records(folder: Path) -> tuple[TrialRecord, ...]:
         return ledger.records()
     finally:
         ledger.close()
+
+
+def _cost(config: TrialConfig, trials: Sequence[TrialRecord], rows: int) -> float:
+    """Seconds that one training would take; none where the search has shown nothing yet."""
+    known = [trial for trial in trials if trial.samples]
+    # Of those that train the most like it, the slowest: too much time kept is better than too little.
+    likeness = [(t.config.model == config.model) + (_shape(t.config) == _shape(config)) for t in known]
+    alike = [trial for trial, like in zip(known, likeness, strict=True) if like == max(likeness)]
+    return max((trial.seconds / trial.samples for trial in alike), default=0.0) * config.epochs * rows
 
 
 def _whole(trial: TrialRecord, config: TrialConfig) -> bool:

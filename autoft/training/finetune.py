@@ -13,7 +13,7 @@ from accelerate import Accelerator
 
 from autoft.records import Report, TrialConfig
 from autoft.tasks.base import first_of_each_row
-from autoft.training import checkpoint, dataset, embedding, evaluation, models, optim, products, rng, weights
+from autoft.training import checkpoint, dataset, dropout, embedding, evaluation, models, optim, products, rng, weights
 from autoft.training.batching import Rows, bucketed_batches, collate, micro_batches
 from autoft.training.feeding import Feed
 from autoft.training.freezing import distances, freeze, set_train_mode
@@ -74,6 +74,7 @@ class FineTune:
         self._steps_per_epoch = math.ceil(len(self._train) / config.batch_size)
         self._model: Any = self._accelerator.prepare_model(model)
         products.speed_up(self._model, job.precision)
+        dropout.speed_up(self._model)
         self._feed = Feed(
             job,
             self._model,
