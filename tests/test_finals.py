@@ -54,6 +54,13 @@ def test_who_asked_for_a_cheap_model_gets_the_first_whatever_else_is_trained():
     assert found.plain == PLAIN, "it is compared with all the same"
 
 
+def test_a_soup_may_hold_the_trials_that_come_after_the_finalists():
+    trials = [trial(i, 0.9 - i / 100) for i in range(7)]
+    assert [t.number for t in repeats(trials).others] == [2, 3, 4]
+    assert [t.number for t in repeats(trials, finalists=1).others] == [1, 2, 3]
+    assert repeats(trials, soup=False).others == ()
+
+
 def test_a_finalist_without_weights_gives_way():
     found = Repeats.of([trial(3, 0.9), trial(1, 0.8)], Finals(finalists=1), plain=PLAIN, able=lambda t: t.number != 3)
     assert [t.number for t in found.finalists] == [1]
@@ -220,8 +227,10 @@ def test_going_on_reads_the_test_rows_again_and_says_so(finished, tmp_path):
     folder = shutil.copytree(finished.folder, tmp_path / "search")
     more = autoft.resume(folder, trials=5)
     read = more.report["test_read"]
-    new = {row["name"] for row in more.report["entrants"]} - {row["name"] for row in finished.report["entrants"]}
+    before, after = (
+        {(row["name"], *row["ingredients"]) for row in report["entrants"]} for report in (finished.report, more.report)
+    )
     changed = more.report["winner"]["entrant"] != finished.report["winner"]["entrant"]
-    assert (read["earlier"] > 0) == bool(new or changed)
+    assert (read["earlier"] > 0) == bool(after - before or changed)
     if read["earlier"]:
         assert any("read before" in note for note in more.report["notes"])

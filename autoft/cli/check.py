@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from autoft.planning import Plan
+    from autoft.spec import Finals
 
 
 @takes_a_search
@@ -142,8 +143,19 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("space", f"{size:,.0f} configurations" if size < 1e9 else "continuous"),
         ("how", ", ".join([search.sampler, search.scheduler, rungs])),
         ("bounds", ", ".join([*bound, f"{plan.workers} {'worker' if plan.workers == 1 else 'workers'}"])),
+        ("finals", _finals(spec.finals)),
     ]
     return found
+
+
+def _finals(finals: Finals) -> str:
+    """What is trained after the search."""
+    if finals.off:
+        return "none, the best trial wins"
+    again = f", again with {finals.repeats} {'other seed' if finals.repeats == 1 else 'other seeds'}"
+    best = "the best trial" if finals.finalists == 1 else f"the {finals.finalists} best trials"
+    more = [name for name, wanted in (("the plain recipe", finals.plain), ("a soup", finals.soup)) if wanted]
+    return "; ".join([best + (again if finals.repeats else ""), *more])
 
 
 def _label(label: str, longest: int = 40) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from autoft.finals import predictions
 from autoft.finals.answers import answers
-from autoft.finals.entrants import Kind, entrants
+from autoft.finals.entrants import Kind, entrants, others
 from autoft.finals.judging import Judge, Judged
 from autoft.finals.outcome import Objective, chosen_first, outcome, winner_entry
 from autoft.finals.repeats import Repeats
@@ -80,8 +80,9 @@ class Closing:
         """
         plan, search = self.plan, self.ledger.search
         judge = Judge(self.folder, self.job, plan.splits)
-        judged = judge.validate(entrants(self.folder, self.repeats, self.trained, search.direction))
-        if self.repeats.soup and (soup := judge.soup(judged, go_on)):
+        folder, repeats = self.folder, self.repeats
+        judged = judge.validate(entrants(folder, repeats, self.trained, search.direction))
+        if repeats.soup and (soup := judge.soup(judged, others(folder, repeats, search.direction), go_on)):
             judged.append(soup)
         ordered, choice = chosen_first(judged, search.direction)
         winner = ordered[0]

@@ -52,14 +52,14 @@ class Entrant:
         kind: What it is.
         trial: Number of the trial of the search; None where the search had none, and it can't win.
         attempts: Its trainings, that of the search first.
-        ingredients: Names of the trainings that a soup is the mean of.
+        ingredients: The trainings that a soup is the mean of.
     """
 
     name: str
     kind: Kind
     trial: int | None
     attempts: tuple[Attempt, ...]
-    ingredients: tuple[str, ...] = ()
+    ingredients: tuple[Attempt, ...] = ()
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -97,6 +97,14 @@ def entrants(
         if attempts and attempts[0].whole:
             found.append(Entrant(Kind.PLAIN, Kind.PLAIN, repeats.plain_trial, tuple(attempts)))
     return tuple(found)
+
+
+def others(folder: Path, repeats: Repeats, direction: Direction) -> tuple[Attempt, ...]:
+    """The trainings that can't win by themselves, and may go into a soup."""
+    found = (
+        _attempt(f"trial-{t.number}", t, checkpoints(folder, t.number), direction, fresh=False) for t in repeats.others
+    )
+    return _whole(*found)
 
 
 def _whole(*attempts: Attempt | None) -> tuple[Attempt, ...]:

@@ -83,22 +83,25 @@ class Judge:
             found.append(self._judged(own, attempt, load))
         return found
 
-    def soup(self, judged: Sequence[Judged], go_on: Callable[[], bool]) -> Judged | None:
-        """The mean of the trainings of the best one's model; None where there is nothing to mix.
+    def soup(self, judged: Sequence[Judged], others: Iterable[Attempt], go_on: Callable[[], bool]) -> Judged | None:
+        """The mean of trainings of one model, the best of the entrants' first; None where there is nothing to mix.
 
         Args:
-            judged: Those whose trainings may go in, judged on validation.
+            judged: The entrants, judged on validation.
+            others: More trainings that may go in.
             go_on: Whether there is time for another try.
         """
-        direction = self._job.direction
-        attempts = sorted(
-            (attempt for one in judged for attempt in one.entrant.attempts),
-            key=lambda a: (-direction.gain(a.best.value), a.best.metrics.get("loss", 0.0), a.name),
-        )
-        alike = [attempt for attempt in attempts if _mixable(attempts[0].config, attempt.config)]
+
+        def place(attempt: Attempt) -> tuple[float, float, str]:
+            best = attempt.best
+            return -self._job.direction.gain(best.value), best.metrics.get("loss", 0.0), attempt.name
+
+        own = [attempt for one in judged for attempt in one.entrant.attempts]
+        first = min(own, key=place)
+        rest = [a for a in (*own, *others) if a is not first and export.holds(a.checkpoints, a.best.samples)]
+        alike = [first, *sorted((a for a in rest if _mixable(first.config, a.config)), key=place)]
         if len(alike) < 2:
             return None
-        first = alike[0]
         origin = next(one for one in judged if first in one.entrant.attempts)
         predictor = Predictor.assembled(self._job, first.config, {})
         pretrained = predictor.weights()
@@ -122,7 +125,7 @@ class Judge:
             Kind.SOUP,
             origin.entrant.trial,
             (),
-            tuple(alike[place].name for place in mixed.ingredients),
+            tuple(alike[i] for i in mixed.ingredients),
         )
         soup = self._judged(entrant, first, lambda: mixed.weights)
         best = Report(

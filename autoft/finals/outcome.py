@@ -133,7 +133,8 @@ def _row(
         "mean": sum(one.entrant.values) / len(one.entrant.values),
         "spread": selection.Entrant(one.name, one.entrant.values).spread,
         "score": choice.scores[one.name],
-        "ingredients": list(one.entrant.ingredients),
+        "ingredients": [attempt.name for attempt in one.entrant.ingredients],
+        "recipes": [_recipe(attempt) for attempt in one.entrant.ingredients],
         "test": metrics[objective.metric],
         "test_interval": list(objective.interval(one.test)),
         "test_metrics": dict(metrics),
@@ -165,6 +166,11 @@ def _training(attempt: Attempt) -> dict[str, Any]:
         "whole": attempt.whole,
         "fresh": attempt.fresh,
     }
+
+
+def _recipe(attempt: Attempt) -> dict[str, Any]:
+    """What it takes to train an ingredient of a soup again: it needn't be a training of another entrant."""
+    return {"name": attempt.name, "params": attempt.config.as_dict(), "samples": attempt.best.samples}
 
 
 def _words(one: Judged) -> str:

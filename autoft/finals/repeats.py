@@ -16,6 +16,7 @@ from autoft.study.ledger import Ledger
 
 FOLDER = "finals"  # in the folder of the search
 _LEDGER = "study.db"
+OTHERS = 3  # trials beside the finalists whose weights may go into a soup: they cost no training
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Repeats:
         plain_trial: Number of the trial of the search that began with it; None where it can't win: the user's space
             is without it.
         soup: An average of their weights competes, too.
+        others: The trials after the finalists whose weights may go into it.
         configs: What is trained, the plain recipe first: it takes the longest, and says nothing when it is cut short.
     """
 
@@ -35,6 +37,7 @@ class Repeats:
     plain: TrialConfig | None
     plain_trial: int | None
     soup: bool
+    others: tuple[TrialRecord, ...]
     configs: tuple[TrialConfig, ...]
 
     @classmethod
@@ -58,7 +61,9 @@ class Repeats:
         """
         trials = tuple(trials)
         most = wanted.finalists if open_to_all else 1
-        finalists = list(islice(filter(able, trials), most))
+        soup = wanted.soup and open_to_all
+        best = list(islice(filter(able, trials), most + (OTHERS if soup else 0)))
+        finalists = best[:most]
         tried = next((trial.number for trial in trials if trial.config == plain), None)
         rounds = [
             [replace(trial.config, seed=trial.config.seed + i) for trial in finalists]
@@ -71,7 +76,8 @@ class Repeats:
             finalists=tuple(finalists),
             plain=plain if wanted.plain else None,
             plain_trial=tried if open_to_all else None,
-            soup=wanted.soup and open_to_all,
+            soup=soup,
+            others=tuple(best[most:]),
             configs=tuple(dict.fromkeys(configs)),
         )
 

@@ -77,14 +77,12 @@ def reproduce(
     entrant = next((one for one in report.get("entrants") or () if one["name"] == winner.get("entrant")), None)
     if entrant is None:
         raise SearchError(f"{folder / 'report.json'}: says nothing of how the winner was trained; search again")
-    names = entrant.get("ingredients") or [f"{entrant['name']}/{winner['seed']}"]
-    weights = []
-    for name in names:
-        config, samples = _recipe(name, report)
-        tell(f"training {name} again, {samples:,} samples")
-        weights.append(_train(job, config, samples))
-    config, _ = _recipe(names[0], report)
-    predictor = Predictor.assembled(job, config, weights[0])
+    recipes = entrant.get("recipes") or [_recipe(entrant, winner["seed"])]
+    configs, weights = [TrialConfig(**one["params"]) for one in recipes], []
+    for one, config in zip(recipes, configs, strict=True):
+        tell(f"training {one['name']} again, {one['samples']:,} samples")
+        weights.append(_train(job, config, one["samples"]))
+    predictor = Predictor.assembled(job, configs[0], weights[0])
     if entrant["kind"] == Kind.SOUP:
         predictor.load_weights(mean(Predictor.assembled(job, config, {}).weights(), weights))
     scores, examples = predictor.evaluated(splits.validation)
@@ -94,13 +92,12 @@ def reproduce(
     )
 
 
-def _recipe(name: str, report: Mapping[str, Any]) -> tuple[TrialConfig, int]:
-    """The configuration of a training, and the samples after which it was best."""
-    entrant, _, seed = name.rpartition("/")
-    for one in report["entrants"]:
-        for training in one["seeds"]:
-            if one["name"] == entrant and str(training["seed"]) == seed:
-                return TrialConfig(**{**one["params"], "seed": training["seed"]}), training["samples"]
+def _recipe(entrant: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The training that an entrant was chosen with: name, configuration, and the samples after which it was best."""
+    name = f"{entrant['name']}/{seed}"
+    for training in entrant["seeds"]:
+        if training["seed"] == seed:
+            return {"name": name, "params": {**entrant["params"], "seed": seed}, "samples": training["samples"]}
     raise SearchError(f"the record of {name} is gone; it can't be trained again")
 
 

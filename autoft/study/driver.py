@@ -26,7 +26,7 @@ OUT_OF_TIME = "out of time"
 # After this share of the time no new trial starts; the rest belongs to those that lead.
 DRAIN_AT = 0.75
 # Ended trials whose weights stay on disk; the winner is one of them, or stands on the front.
-KEEP_WEIGHTS = 3
+KEEP_WEIGHTS = 5
 
 
 def drive(

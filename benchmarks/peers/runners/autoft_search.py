@@ -1,4 +1,4 @@
-"""Runs autoft through its Python API, its defaults but for the finals; what is searched, and how long, is given."""
+"""Runs autoft through its Python API, its defaults but for what the finals train; what is searched, and how long, is given."""
 
 from eventlog import read_job, read_rows
 
@@ -28,7 +28,8 @@ def main():
             "dropout": None,  # the models' own, as with everybody else
             "max_length": job["max_length"],
         },
-        finals=False,  # nobody else trains the winner again with other seeds, nor a plain recipe to compare it with
+        # Nobody else trains the winner again with other seeds, nor a plain recipe; a soup trains nothing.
+        finals={"repeats": 0, "plain": False},
         runs=job["folder"] + "/runs",
     )
     log.ready()
