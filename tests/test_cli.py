@@ -619,7 +619,7 @@ def test_the_last_screen_lists_who_stood_for_the_final_with_verdicts_and_warning
     assert "was 0.0080 too high: it had been chosen." in plain
     assert "! 12 test texts (4.0 %) stand in train, too." in plain and "31 texts" not in plain
     assert "winner #0 seed 1: minilm-l6" in plain
-    assert "final round 2 min 51 s, 22.7 million parameters, 8.21 ms for a text (cpu, 1 thread)" in plain
+    assert "final round 2 min 51 s of training, 22.7 million parameters, 8.21 ms for a text (cpu, 1 thread)" in plain
 
 
 def test_the_last_screen_says_whether_the_model_is_the_champion() -> None:

@@ -179,10 +179,10 @@ def test_the_description_of_a_search_that_has_ended() -> None:
         "0.0024 (-0.0061 to 0.0112)",
     ]
     assert "12 test texts (4.0 %) stand in train, too." in text and "31 texts stand twice" not in text
-    assert "best validation macro_f1 so far: 0.355 after 10 s, 0.5325 after 20 s, 0.6212 after 30 s" in text
-    assert "best of each model: minilm-l6 0.6212 (3 trials), bert-tiny 0.45 (1 trial)" in text
+    assert "Best validation macro_f1 so far: 0.355 after 10 s, 0.5325 after 20 s, 0.6212 after 30 s" in text
+    assert "Best of each model: minilm-l6 0.6212 (3 trials), bert-tiny 0.45 (1 trial)" in text
     assert "failed: out of memory (1)" in text
-    assert "rows: 1,800 train, 300 validation, 300 test" in text
+    assert "Rows: 1,800 train, 300 validation, 300 test" in text
 
 
 def test_the_winner_may_be_a_soup_or_the_plain_recipe_and_a_second_reading_is_said() -> None:

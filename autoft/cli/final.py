@@ -98,7 +98,7 @@ def _who(report: Mapping[str, Any]) -> str:
 def _cost(cost: Mapping[str, Any]) -> str:
     said = []
     if finals := cost.get("finals_seconds"):
-        said.append(f"final round {format_duration(finals)}")
+        said.append(f"final round {format_duration(finals)} of training")
     if parameters := cost.get("parameters"):
         said.append(f"{parameters / 1e6:.1f} million parameters")
     single = ((cost.get("latency") or {}).get("1") or {}).get("median_ms")

@@ -136,7 +136,7 @@ def _how_it_went(search: SearchRecord, trials: Sequence[TrialRecord], report: Ma
     cost, rows = report.get("cost") or {}, row_counts(search)
     times = f"{format_duration(seconds)} in all" if (seconds := report.get("seconds")) else ""
     if finals := cost.get("finals_seconds"):
-        times += f", {format_duration(finals)} of it for the final round"
+        times += f"; {format_duration(finals)} of training for the final round, all workers together"
     lines = [
         _counts(search, trials),
         ", ".join(filter(None, (f"{samples:,} samples trained", times))),
@@ -144,7 +144,7 @@ def _how_it_went(search: SearchRecord, trials: Sequence[TrialRecord], report: Ma
         _models(search, trials),
         _reasons(trials),
         _short((report.get("selection") or {}).get("sentence")),
-        f"rows: {', '.join(f'{count:,} {part}' for part, count in rows.items())}" if rows else "",
+        f"Rows: {', '.join(f'{count:,} {part}' for part, count in rows.items())}" if rows else "",
     ]
     return "### How the search went\n\n" + "\n".join(f"- {line}" for line in lines if line)
 
@@ -163,7 +163,7 @@ def _improvements(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
     shown = [f"{number(value)} after {format_duration(max(0.0, moment - search.started))}" for moment, value in steps]
     if len(shown) > _IMPROVEMENTS:
         shown = [shown[0], "…", *shown[2 - _IMPROVEMENTS :]]
-    return f"best validation {search.metric} so far: {', '.join(shown)}"
+    return f"Best validation {search.metric} so far: {', '.join(shown)}"
 
 
 def _models(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
@@ -173,7 +173,7 @@ def _models(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
     for model in dict.fromkeys([record.config.model for record in order] + list(counts)):
         best = next((record.best(search.direction) for record in order if record.config.model == model), None)
         said.append(f"{cell(short_name(model))[:60]} {number(best.value if best else None)} ({_trials(counts[model])})")
-    return f"best of each model: {', '.join(said[:6])}" if len(said) > 1 else ""
+    return f"Best of each model: {', '.join(said[:6])}" if len(said) > 1 else ""
 
 
 def _reasons(trials: Sequence[TrialRecord]) -> str:
@@ -183,7 +183,7 @@ def _reasons(trials: Sequence[TrialRecord]) -> str:
         if record.state in (TrialState.PRUNED, TrialState.FAILED) and record.reason
     )
     common = [f"{cell(reason)} ({count})" for reason, count in ended.most_common(4)]
-    return f"ended early: {'; '.join(common)}" + (" …" if len(ended) > 4 else "") if common else ""
+    return f"Ended early: {'; '.join(common)}" + (" …" if len(ended) > 4 else "") if common else ""
 
 
 def _data_warnings(report: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def comparisons(report: Mapping[str, Any]) -> list[str]:
     """What the report says of the winner against the plain recipe, the runner-up and the best baseline."""
     compared = report.get("comparisons") or {}
     said = [(compared.get(key) or {}).get("sentence") for key in _COMPARED]
-    return [" ".join(str(sentence).split()) for sentence in said if sentence]
+    return [_sentence(str(said_of)) for said_of in said if said_of]
 
 
 def so_far(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mapping[str, int]) -> str:
@@ -73,6 +73,11 @@ def so_far(search: SearchRecord, trials: Sequence[TrialRecord], blocks: Mapping[
         f"batch {config.batch_size}, {config.epochs} epoch{'s' if config.epochs > 1 else ''}, "
         f"freeze {frozen(config.as_dict(), blocks.get(config.model))}. The test set has not been read."
     )
+
+
+def _sentence(text: str) -> str:
+    words = " ".join(text.split())
+    return f"{words[:1].upper()}{words[1:].removesuffix('.')}."
 
 
 def _who(winner: Mapping[str, Any], report: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Runs autoft through its Python API, its defaults but for what the finals train; what is searched, and how long, is given."""
+"""Runs autoft through its Python API, its defaults but for what the finals train; what and how long is given."""
 
 from eventlog import read_job, read_rows
 
