@@ -16,6 +16,7 @@ from tracking_samples import with_finals
 
 from autoft.cli import app as cli
 from autoft.cli import options
+from autoft.cli.check import finals_line
 from autoft.cli.final import final
 from autoft.cli.lines import Lines
 from autoft.cli.screen import Screen, view
@@ -23,6 +24,7 @@ from autoft.cli.sparkline import improvements, sparkline
 from autoft.errors import InputError, Interrupted, SearchError, SpecError
 from autoft.records import Direction, Report, SearchRecord, Snapshot, TrialConfig, TrialRecord, TrialState
 from autoft.report import build
+from autoft.spec import Finals
 from autoft.words import RUNS
 
 COMMANDS = ("search", "check", "resume", "show", "predict", "export", "ui", "tasks", "assets")
@@ -286,6 +288,19 @@ def test_check_takes_every_option_of_search(capsys: pytest.CaptureFixture[str]) 
         known[command] = set(re.findall(r"--[a-z][a-z-]+", said[said.index("Options") :]))
     assert {"--tracking-uri", "--experiment", "--name", "--replace", "--set"} <= known["search"]
     assert known["check"] == known["search"]
+
+
+@pytest.mark.parametrize(
+    ("finals", "said"),
+    [
+        ({}, "the 2 best trials, again with 2 other seeds; the plain recipe; a soup"),
+        ({"finalists": 1, "repeats": 1, "soup": False}, "the best trial, again with 1 other seed; the plain recipe"),
+        ({"finalists": 3, "repeats": 0, "plain": False}, "the 3 best trials; a soup"),
+        ({"finalists": 1, "repeats": 0, "plain": False, "soup": False}, "none, the best trial wins"),
+    ],
+)
+def test_check_says_what_the_finals_train(finals: dict[str, Any], said: str) -> None:
+    assert finals_line(Finals(**finals)) == said
 
 
 @pytest.mark.parametrize("setting", ["search=5", "space=5", "per_model=5", "tracking=sqlite", "resources=[1]"])

@@ -143,13 +143,13 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("space", f"{size:,.0f} configurations" if size < 1e9 else "continuous"),
         ("how", ", ".join([search.sampler, search.scheduler, rungs])),
         ("bounds", ", ".join([*bound, f"{plan.workers} {'worker' if plan.workers == 1 else 'workers'}"])),
-        ("finals", _finals(spec.finals)),
+        ("finals", finals_line(spec.finals)),
     ]
     return found
 
 
-def _finals(finals: Finals) -> str:
-    """What is trained after the search."""
+def finals_line(finals: Finals) -> str:
+    """What competes and is trained once the search is over."""
     if finals.off:
         return "none, the best trial wins"
     again = f", again with {finals.repeats} {'other seed' if finals.repeats == 1 else 'other seeds'}"
