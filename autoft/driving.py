@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from autoft.finals import FOLDER as FINALS
-from autoft.finals import Repeats, known_records, needed, open_ledger, plain_recipe
+from autoft.finals import OTHERS, Repeats, judging_threads, known_records, needed, open_ledger, plain_recipe
 from autoft.folder import CACHE, DATA
 from autoft.pareto import preferred
 from autoft.planning import Plan
@@ -257,7 +257,12 @@ class Training:
         )
         finals, splits = self._plan.spec.finals, self._plan.splits
         entrants = finals.finalists + finals.plain + finals.soup
-        rows = len(splits.test) if finals.off else entrants * (len(splits.validation) + len(splits.test))
+        tried = finals.finalists * (1 + finals.repeats) + OTHERS if finals.soup else 0  # mixtures, on validation
+        rows = len(splits.test)
+        if not finals.off:
+            rows = entrants * rows + (entrants + tried) * len(splits.validation)
+        if judging_threads(self._plan) > 1:
+            pace /= 1.4  # of two cores; more than these add little to batches of short texts
         return max(MINIMUM_RESERVE, 10.0 + pace * rows + probed * len(splits.test))
 
     def handed_in(self, trial: TrialRecord) -> bool:

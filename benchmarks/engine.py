@@ -7,6 +7,8 @@ MiniLM-L6 on tweets, batch 16, the model's own dropout, AdamW, clipping. In ever
 another, in another order than the round before; the figures are ratios within a round. A step lasts from the moment
 its loss is asked for to the same moment of the next one, whoever trains; what happens between epochs isn't counted.
 
+Ours computes in fp32 as the Trainer does; "as searched" is with the precision that a search takes here by itself.
+
 The peak is the best rate of large fp32 matrix products (2048 x 2048) that either of PyTorch's two libraries reaches
 here, MKL (behind `torch.mm`) or oneDNN; padding doesn't count as work.
 """
@@ -38,6 +40,8 @@ TARGETS = {
 }
 BATCH = 16
 DENSE = ((2048, 2048, 2048),)
+_SEARCHED = "as searched"
+_DEPTH = 4  # the freeze depth that a target speaks of
 _QUICK = 20  # epochs where a step takes about a millisecond
 
 Run = dict[str, Any]
@@ -61,6 +65,7 @@ def measure(
         One entry per round and number of threads.
     """
     from autoft.records import TrialConfig
+    from autoft.training.devices import precision
     from autoft.training.models import inspect
     from benchmarks import steps
 
@@ -87,6 +92,11 @@ def measure(
                 contestants[f"uncached {depth}"] = partial(steps.ours, plain, config(depth))
                 contestants[f"cached {depth}"] = partial(steps.ours, cached, few)
                 contestants[f"suffix {depth}"] = partial(steps.bare_suffix, plain, few)
+            if count == threads[0]:
+                searched = {kind: replace(one, precision=precision()) for kind, one in (("un", plain), ("", cached))}
+                contestants[_SEARCHED] = partial(steps.ours, searched["un"], config())
+                for kind, one in searched.items() if info.blocks > _DEPTH else ():
+                    contestants[f"{kind}cached {_DEPTH}, {_SEARCHED}"] = partial(steps.ours, one, config(_DEPTH))
             names = list(contestants)
             order.shuffle(names)
             found = {}
@@ -131,6 +141,10 @@ def _ratios(run: Run) -> dict[str, float]:
         "torch_mm_share": flops / run["peak_flops"]["torch.mm"],
         "shapes_share": flops / max(run["shapes_flops"].values()),
     }
+    if _SEARCHED in by:
+        found["full_vs_default_as_searched"] = rate[_SEARCHED] / rate["default"]
+    if (name := f"cached {_DEPTH}, {_SEARCHED}") in by:
+        found[f"freeze{_DEPTH}_cached_vs_uncached_as_searched"] = _pace(by[f"un{name}"]) / _pace(by[name])
     deepest = run["blocks"]
     for depth in range(1, deepest + 1):
         if f"cached {depth}" not in by:
@@ -138,7 +152,7 @@ def _ratios(run: Run) -> dict[str, float]:
         uncached, cached, suffix = (_pace(by[f"{kind} {depth}"]) for kind in ("uncached", "cached", "suffix"))
         name = "all_frozen" if depth == deepest else f"freeze{depth}"
         found[f"{name}_cached_vs_uncached"] = uncached / cached
-        found["cached_vs_suffix" if depth == 4 else f"{name}_cached_vs_suffix"] = cached / suffix
+        found["cached_vs_suffix" if depth == _DEPTH else f"{name}_cached_vs_suffix"] = cached / suffix
     return found
 
 
@@ -193,8 +207,8 @@ def _typical(runs: Sequence[Run], name: str, threads: int) -> float | str:
 
 
 def _place(name: str) -> tuple[int, str]:
-    kind, _, depth = name.partition(" ")
-    return (int(depth or 0), kind)
+    depths = [word for word in name.replace(",", "").split() if word.isdigit()]
+    return (int(depths[0]) if depths else 0, name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -151,7 +151,7 @@ def test_engine(tiny_job, tiny_bert, tmp_path):
     runs = json.loads(json.dumps(runs))
     found = engine.figures(runs)
     assert set(engine.TARGETS) - {"freeze4_cached_vs_uncached"} <= set(found)  # four blocks: depth 4 is all of them
-    assert {"full_vs_default_2_threads", "full_vs_grouped_2_threads"} <= set(found)
+    assert {"full_vs_default_2_threads", "full_vs_grouped_2_threads", "full_vs_default_as_searched"} <= set(found)
     first = next(run for run in runs if run["threads"] == 1)
     ours, default = first["contestants"]["ours"], first["contestants"]["default"]
     ratio = ours["tokens"] / ours["seconds"] / (default["tokens"] / default["seconds"])

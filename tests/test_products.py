@@ -38,6 +38,18 @@ def test_values_and_gradients_are_those_of_a_linear_layer(helping, bias, shape):
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_it_is_taken_back_for_as_long_as_wanted(helping):
+    model = nn.Sequential(nn.Linear(24, 40), nn.ReLU(), nn.Linear(40, 24).requires_grad_(False), nn.Linear(24, 2))
+    rows = torch.randn(3, 24)
+    products.speed_up(model, products.BF16)
+    kinds = [type(layer) for layer in model]
+    assert kinds == [products.RoundedLinear, nn.ReLU, products.Linear, products.Linear]
+    with products.plain(model):
+        assert [type(layer) for layer in model] == [nn.Linear, nn.ReLU, nn.Linear, nn.Linear]
+    assert [type(layer) for layer in model] == kinds
+    assert model(rows).shape == (3, 2)
+
+
 def test_rows_with_gaps_between_them_are_like_any_other(helping):
     torch.manual_seed(0)
     plain = nn.Linear(24, 40)

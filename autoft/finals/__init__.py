@@ -9,7 +9,17 @@ closing.py      the steps of the end, from the choice to the report
 reproducing.py  the winner trained once more from its record
 """
 
-from autoft.finals.closing import Closing
-from autoft.finals.repeats import FOLDER, Repeats, known_records, needed, open_ledger, plain_recipe
+from autoft.finals.closing import Closing, judging_threads
+from autoft.finals.repeats import FOLDER, OTHERS, Repeats, known_records, needed, open_ledger, plain_recipe
 
-__all__ = ["FOLDER", "Closing", "Repeats", "known_records", "needed", "open_ledger", "plain_recipe"]
+__all__ = [
+    "FOLDER",
+    "OTHERS",
+    "Closing",
+    "Repeats",
+    "judging_threads",
+    "known_records",
+    "needed",
+    "open_ledger",
+    "plain_recipe",
+]

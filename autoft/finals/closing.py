@@ -20,6 +20,8 @@ from autoft.report.front import pareto
 from autoft.study.ledger import Ledger
 from autoft.training.answer_cost import cost
 from autoft.training.calibrating import calibrate
+from autoft.training.devices import cores
+from autoft.training.devices import threads as with_threads
 from autoft.training.job import Job
 from autoft.training.noise import suspects
 from autoft.training.predict import Predictor
@@ -35,6 +37,11 @@ _NO_PLAIN = (
     "for that"
 )
 _MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
+
+
+def judging_threads(plan: Plan) -> int:
+    """CPU threads of the end of a search: what the workers had, who are gone by then."""
+    return min(cores(), plan.workers * plan.spec.resources.cpus_per_trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,12 @@ class Closing:
         Returns:
             The report.
         """
+        with with_threads(judging_threads(self.plan)):
+            return self._judge(go_on, stopped, elapsed)
+
+    def _judge(
+        self, go_on: Callable[[], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
+    ) -> dict[str, Any]:
         plan, search = self.plan, self.ledger.search
         judge = Judge(self.folder, self.job, plan.splits)
         folder, repeats = self.folder, self.repeats

@@ -13,6 +13,7 @@ from typing import Any
 
 from autoft.errors import ResourceError
 from autoft.spec import Resources
+from autoft.training.devices import cores
 
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -122,11 +123,6 @@ def local_workers(resources: Resources, gpus: int = 0) -> int:
             f"take at most {fit}"
         )
     return resources.workers or fit
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cluster_workers(resources: Resources, there: Mapping[str, float]) -> int:

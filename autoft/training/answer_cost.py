@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from autoft.training.devices import threads as with_threads
 from autoft.training.predict import Predictor
 
 if TYPE_CHECKING:
@@ -40,12 +41,8 @@ def cost(folder: Path, rows: pd.DataFrame, *, threads: int = 1, seconds: float =
     if not len(rows):
         raise ValueError("latency is measured on rows, and there are none")
     predictor = Predictor.load(folder)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with with_threads(threads):
         latency = measured(predictor, rows, seconds=seconds, seed=seed)
-    finally:
-        torch.set_num_threads(before)
     return {
         "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
         "latency": latency,

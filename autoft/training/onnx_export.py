@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from autoft.errors import InputError
 from autoft.records import Direction
 from autoft.training.answer_cost import device_name, measured
 from autoft.training.batching import evaluation_batches
+from autoft.training.devices import threads as with_threads
 from autoft.training.evaluation import collated
 from autoft.training.export import CARD, replace
 from autoft.training.onnx_graph import OnnxModel, outputs, quantize, write_graph
@@ -60,11 +62,7 @@ def export_onnx(
     batch = predictor.batch(checked[:2])
     names = outputs(predictor.model, batch)
     check_target(target)
-    temporary = target.with_name(f".writing-{target.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with with_threads(threads), _beside(target) as temporary:
         shutil.copytree(folder, temporary, ignore=shutil.ignore_patterns(*_WEIGHTS))
         write_graph(predictor.model, batch, names, temporary / PLAIN)
         variants = [_variant(predictor, "PyTorch", folder, checked, metric, seconds=seconds)]
@@ -91,10 +89,18 @@ def export_onnx(
         }
         (temporary / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         replace(temporary, target)
-    finally:
-        torch.set_num_threads(before)
-        shutil.rmtree(temporary, ignore_errors=True)
     return report
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Where a folder can be written before it takes the place of `target`; gone afterwards."""
+    temporary = target.with_name(f".writing-{target.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_target(target: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from autoft.errors import InputError
+from autoft.training import products
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -109,7 +110,7 @@ def write_graph(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], names
     except ImportError:
         raise InputError(f"onnx: {NEEDS}") from None
     try:
-        with _quiet(), _eager(model):
+        with _quiet(), _eager(model), products.plain(model):
             program: Any = torch.onnx.export(
                 _Positional(model, inputs, names).eval(),
                 tuple(batch.values()),

@@ -79,8 +79,6 @@ class Predictor:
                 f"{folder}: was made for the task {name}; work in the folder that holds it, not in the model's"
             )
 
-        import torch
-
         from autoft.training import rng
 
         task = tasks.get(name)
@@ -91,20 +89,13 @@ class Predictor:
             tokenizer = models.load_tokenizer(folder)
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: can't be opened: {' '.join(str(error).split())[:200]}") from None
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-        model.eval()
-        return cls(task, meta, config, model=model, tokenizer=tokenizer, max_length=length)
+        return cls(task, meta, config, model=_ready(model), tokenizer=tokenizer, max_length=length)
 
     @classmethod
     def assembled(cls, job: Job, config: TrialConfig, tensors: Mapping[str, torch.Tensor]) -> Predictor:
         """A model that isn't saved as one, with these weights; see `autoft.training.export.assemble`."""
-        import torch
-
         model, tokenizer, length = assemble(job, config, tensors)
-        moved: Any = model
-        moved.to("cuda" if torch.cuda.is_available() else "cpu")
-        model.eval()
-        return cls(job.task, job.meta, config, model=model, tokenizer=tokenizer, max_length=length)
+        return cls(job.task, job.meta, config, model=_ready(model), tokenizer=tokenizer, max_length=length)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Copies of all its weights, by name."""
@@ -245,6 +236,17 @@ class Predictor:
             wanted = "a text" if len(columns) == 1 else f"{len(columns)} texts ({names})"
             raise InputError(f"predict: the model takes {wanted} for each answer")
         return pd.DataFrame(list(zip(*items, strict=True)), index=[column.name for column in columns], dtype=object).T
+
+
+def _ready(model: Any) -> Any:
+    """The model where it answers fastest, in eval mode."""
+    import torch
+
+    from autoft.training import products
+
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    products.speed_up(model)
+    return model.eval()
 
 
 def _fits(item: Any, columns: Sequence[Column]) -> bool:

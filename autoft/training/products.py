@@ -60,6 +60,21 @@ def speed_up(model: nn.Module, precision: str = FP32) -> None:
                 module.__class__ = Linear
 
 
+@contextmanager
+def plain(model: nn.Module) -> Iterator[None]:
+    """Takes `speed_up` back, for as long as the block runs: for those that know PyTorch's own layers alone."""
+    layers: list[tuple[nn.Module, type[nn.Module]]] = [
+        (module, type(module)) for module in model.modules() if isinstance(module, Linear | RoundedLinear)
+    ]
+    for module, _ in layers:
+        module.__class__ = nn.Linear
+    try:
+        yield
+    finally:
+        for module, own in layers:
+            module.__class__ = own
+
+
 class Linear(nn.Linear):
     """`nn.Linear` by oneDNN; whatever oneDNN isn't meant for goes PyTorch's way."""
 
@@ -69,7 +84,12 @@ class Linear(nn.Linear):
             return super().forward(input)
         # Of rows with gaps between them (a pooler's first tokens) oneDNN would take a hundred times as long.
         rows = input.reshape(-1, input.shape[-1]).contiguous()
-        result: torch.Tensor = _Product.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        result: torch.Tensor
+        if torch.is_grad_enabled():
+            result = _Product.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        else:
+            with _onednn():
+                result = nn.functional.linear(rows, self.weight, self.bias)
         return result.view(*input.shape[:-1], -1)
 
 
