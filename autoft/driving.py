@@ -31,6 +31,7 @@ from autoft.training.model_cost import model_costs
 from autoft.training.probe import Probed, Question, probe_models
 
 FINALS_SHARE = 0.4  # of a budget, at most, for what the finals train
+SETTLING = 5.0  # seconds until the trials that the end of the search has stopped have put everything down
 MINIMUM_RESERVE = 20.0  # seconds of a budget kept for its end, at least
 
 
@@ -194,7 +195,7 @@ class Training:
         """
         repeats, trials, rows = self._repeats(lambda _: True), self._ledger.records(), len(self._plan.splits.train)
         most = FINALS_SHARE * (self._clock.budget or 0.0)
-        return min(needed(repeats.within(most, trials, rows), trials, rows, workers), most)
+        return min(needed(repeats.within(most, trials, rows), trials, rows, workers), most) + SETTLING
 
     def _take_down(self, probing: Future[list[Probed]]) -> None:
         try:
@@ -251,8 +252,8 @@ class Training:
         what a row costs to train and evaluate on.
         """
         trials, probes = self._ledger.records(), self._ledger.probes
-        probed = max((probe.seconds / probe.rows for probe in probes), default=0.0)
-        pace = 1.5 * probed or 0.5 * max(
+        reading = max((probe.reading for probe in probes), default=0.0)
+        pace = 1.3 * reading or 0.5 * max(
             (trial.seconds / trial.samples for trial in trials if trial.samples), default=0.0
         )
         finals, splits = self._plan.spec.finals, self._plan.splits
@@ -263,7 +264,7 @@ class Training:
             rows = entrants * rows + (entrants + tried) * len(splits.validation)
         if judging_threads(self._plan) > 1:
             pace /= 1.4  # of two cores; more than these add little to batches of short texts
-        return max(MINIMUM_RESERVE, 10.0 + pace * rows + probed * len(splits.test))
+        return max(MINIMUM_RESERVE, 10.0 + pace * rows + reading * len(splits.test))
 
     def handed_in(self, trial: TrialRecord) -> bool:
         """Whether the weights with which a trial was best are there, and whole."""

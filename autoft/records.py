@@ -239,6 +239,7 @@ class Probe:
         rows: Number of rows it was fitted and measured on.
         seconds: Time it took.
         dropped: Why the model is not tried; empty where it is.
+        reading: Seconds that the model takes to read a row, once it is warm; 0 where that was not measured.
     """
 
     model: str
@@ -246,6 +247,7 @@ class Probe:
     rows: int
     seconds: float
     dropped: str = ""
+    reading: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

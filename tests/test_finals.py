@@ -1,6 +1,7 @@
 """The finals: what is trained once more, who may win, what is kept of it, and a real search that ends in them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,13 +67,20 @@ def test_a_finalist_without_weights_gives_way():
     assert [t.number for t in found.finalists] == [1]
 
 
-def test_the_time_of_the_finals_is_that_of_the_nearest_training():
-    fast, slow = trial(0, 0.9, samples=100, seconds=1.0), trial(1, 0.8, samples=100, seconds=20.0)
-    found = Repeats.of([fast], Finals(finalists=1, repeats=1, plain=False), plain=PLAIN)
-    assert needed(found.configs, [fast], rows=100, workers=1) == pytest.approx(2.0)
+def test_the_time_of_the_finals_is_that_of_the_nearest_trainings():
+    fast, slow = trial(0, 0.9, samples=100, seconds=1.0), trial(1, 0.8, samples=300, seconds=19.0)
+    found = Repeats.of([fast], Finals(finalists=1, repeats=1, plain=False), plain=PLAIN)  # 2 epochs
+    assert needed(found.configs, [fast], rows=100, workers=1) == pytest.approx(1.1 * 2.0)
     both = needed(found.configs, [fast, slow], rows=100, workers=1)
-    assert both == pytest.approx(40.0), "the slower of two that are alike"
+    assert both == pytest.approx(1.1 * 10.0), "two that are alike: by their samples"
     assert needed(found.configs, [], rows=100, workers=2) == 0.0
+
+
+@pytest.mark.parametrize("knobs", [{"freeze_depth": 6}, {"model": "another"}, {"adapter": "lora", "lora_rank": 4}])
+def test_a_training_of_another_kind_says_nothing_where_there_is_a_nearer_one(knobs):
+    near = trial(0, 0.9, samples=100, seconds=1.0, config=replace(PLAIN, freeze_depth=2))
+    far = trial(1, 0.8, samples=100, seconds=50.0, config=replace(PLAIN, **knobs))
+    assert needed([PLAIN], [near, far], rows=100, workers=1) == pytest.approx(1.1 * 3.0)
 
 
 def test_a_plain_recipe_for_which_there_is_no_time_is_not_begun():

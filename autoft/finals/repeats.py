@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +15,7 @@ from autoft.study.ledger import Ledger
 
 FOLDER = "finals"  # in the folder of the search
 _LEDGER = "study.db"
+SLACK = 1.1  # of the time that a training is expected to take: too much kept is better than too little
 OTHERS = 3  # trials beside the finalists whose weights may go into a soup: they cost no training
 
 
@@ -142,17 +142,18 @@ def known_records(folder: Path) -> tuple[TrialRecord, ...]:
 
 
 def _cost(config: TrialConfig, trials: Sequence[TrialRecord], rows: int) -> float:
-    """Seconds that one training would take; none where the search has shown nothing yet."""
+    """Seconds that one training would take, and a little more; none where the search has shown nothing yet."""
     known = [trial for trial in trials if trial.samples]
-    # Of those that train the most like it, the slowest: too much time kept is better than too little.
-    likeness = [(t.config.model == config.model) + (_shape(t.config) == _shape(config)) for t in known]
+    likeness = [_likeness(trial.config, config) for trial in known]
     alike = [trial for trial, like in zip(known, likeness, strict=True) if like == max(likeness)]
-    return max((trial.seconds / trial.samples for trial in alike), default=0.0) * config.epochs * rows
+    pace = sum(trial.seconds for trial in alike) / max(1, sum(trial.samples for trial in alike))
+    return SLACK * pace * config.epochs * rows
+
+
+def _likeness(one: TrialConfig, other: TrialConfig) -> tuple[bool, bool, int]:
+    """What decides how long a sample takes, the weightiest first; the larger, the more alike."""
+    return one.model == other.model, one.adapter == other.adapter, -abs(one.freeze_depth - other.freeze_depth)
 
 
 def _whole(trial: TrialRecord, config: TrialConfig) -> bool:
     return trial.state is TrialState.COMPLETE and trial.config == config
-
-
-def _shape(config: TrialConfig) -> tuple[str, int, str, float]:
-    return config.model, config.freeze_depth, config.adapter, math.log2(config.batch_size)

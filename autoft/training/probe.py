@@ -161,14 +161,17 @@ def _probe(
         linear = Linear(kind, known, [example["labels"] for example in train.examples], question.labels)
     except ValueError:
         return None
+    warm = time.monotonic()
     scores = reader.scores(linear, validation)
     if scores is None:
         return None
+    ended = time.monotonic()
     outcome = Probe(
         model=info.ref,
         value=question.measure(scores, first_of_each_row(validation.examples)),
         rows=len(fitted_on) + len(held_out),
-        seconds=time.monotonic() - began,
+        seconds=ended - began,
+        reading=(ended - warm) / len(held_out),
     )
     return Probed(outcome, scores, reader, linear)
 
