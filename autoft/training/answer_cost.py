@@ -74,9 +74,9 @@ def _latency(predictor: Predictor, rows: pd.DataFrame, size: int, seconds: float
 def device_name(device: torch.device, threads: int) -> str:
     """What was measured on, in words."""
     if device.type != "cpu":
-        return f"{device.type} ({torch.cuda.get_device_name(device)})"
+        return f"{device.type}, {torch.cuda.get_device_name(device)}"
     name = _processor()
-    return f"cpu, {threads} {'thread' if threads == 1 else 'threads'}" + (f" ({name})" if name else "")
+    return f"cpu, {threads} {'thread' if threads == 1 else 'threads'}" + (f", {name}" if name else "")
 
 
 def _processor() -> str:
