@@ -15,7 +15,7 @@ from autoft.finals import OTHERS, Repeats, judging_threads, known_records, neede
 from autoft.folder import CACHE, DATA
 from autoft.pareto import preferred
 from autoft.planning import Plan
-from autoft.records import TrialRecord, TrialState
+from autoft.records import TrialConfig, TrialRecord, TrialState
 from autoft.stopping import Stop
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
@@ -64,9 +64,9 @@ class Clock:
         """Seconds left of the budget, never below 5; plenty where there is none."""
         return 60.0 if self.budget is None else max(5.0, self.budget - self.elapsed)
 
-    def timer(self, reserve: Callable[[], float]) -> Timer | None:
-        """Ends a phase so that `reserve()` seconds are left; None where there is no bound."""
-        return None if self.budget is None else Timer(self.began + self.budget, reserve)
+    def timer(self, reserve: Callable[[], float], share: float = 0.5) -> Timer | None:
+        """Ends a phase so that `reserve()` seconds are left, if it had that `share` of them; None without a bound."""
+        return None if self.budget is None else Timer(self.began + self.budget, reserve, share)
 
 
 class Training:
@@ -106,7 +106,7 @@ class Training:
             core.close(OUT_OF_TIME)  # not even the workers would have started
         if core.done:
             core.settle()
-            if late or not self._to_repeat():
+            if late or not self._to_repeat(self._plan.workers):
                 return
         # A search that has begun without probes goes on without: its trials were drawn from the whole space.
         to_be_probed = self._plan.spec.search.probe and not len(self._ledger) and not self._ledger.probes
@@ -130,7 +130,7 @@ class Training:
                         timer=self._clock.timer(lambda: self._reserve() + self._finals_time(workers)),
                         stop=stop,
                         watch=lambda samples: self._tell("searching", samples),
-                        keep=max(KEEP_WEIGHTS, self._plan.spec.finals.finalists),
+                        keep=max(KEEP_WEIGHTS, self._plan.spec.finals.finalists + OTHERS),
                     )
                 self._repeat(workers, stop)
 
@@ -144,24 +144,25 @@ class Training:
         within = plan.spec.search.within
         return Repeats.of(
             preferred(self._ledger.records(), self._ledger.search.direction, self._ledger.costs, within),
-            plan.spec.finals,
+            plan.spec.finals.where(within),
             plain=plain_recipe(best, plan.space.max_length, plan.spec.search.seed),
             able=able,
-            open_to_all=within is None,  # the cheap one was asked for: what scores a little more mustn't take its place
+            plain_may_win=within is None,
         )
 
-    def _to_repeat(self) -> bool:
-        """Whether the finals have anything left to train."""
+    def _to_repeat(self, workers: int) -> tuple[TrialConfig, ...]:
+        """What the finals have left to train, as far as there is time for it."""
+        left = self._clock.left - self._reserve() if self._clock.budget is not None else math.inf
+        if left < 0:
+            return ()
+        configs = self.repeats().within(left, self._ledger.records(), len(self._plan.splits.train), workers)
         ended = {trial.config for trial in known_records(self._folder) if trial.state is not TrialState.OPEN}
-        return any(config not in ended for config in self.repeats().configs)
+        return tuple(config for config in configs if config not in ended)
 
     def _repeat(self, workers: int, stop: Stop) -> None:
         """Trains what the finals need, or as much of it as there is time for."""
-        repeats, bound = self.repeats(), self._clock.budget is not None
-        left = self._clock.left - self._reserve() if bound else math.inf
-        if not self._to_repeat() or left < 0:
+        if not (configs := self._to_repeat(workers)):
             return
-        configs = repeats.within(left, self._ledger.records(), len(self._plan.splits.train))
         search = self._plan.spec.search
         ledger = open_ledger(self._folder, self._ledger.search, configs)
         try:
@@ -180,7 +181,7 @@ class Training:
                 self.job,
                 folder=self._folder / FINALS,
                 resources=self._plan.spec.resources,
-                timer=self._clock.timer(self._reserve),
+                timer=self._clock.timer(self._reserve, 0.0),
                 stop=stop,
                 watch=lambda samples: self._tell(_progress(ledger.records()), {}),
                 keep=len(ledger),
@@ -195,7 +196,7 @@ class Training:
         """
         repeats, trials, rows = self._repeats(lambda _: True), self._ledger.records(), len(self._plan.splits.train)
         most = FINALS_SHARE * (self._clock.budget or 0.0)
-        return min(needed(repeats.within(most, trials, rows), trials, rows, workers), most) + SETTLING
+        return min(needed(repeats.within(most, trials, rows, workers), trials, rows, workers), most) + SETTLING
 
     def _take_down(self, probing: Future[list[Probed]]) -> None:
         try:
@@ -256,14 +257,15 @@ class Training:
         pace = 1.3 * reading or 0.5 * max(
             (trial.seconds / trial.samples for trial in trials if trial.samples), default=0.0
         )
-        finals, splits = self._plan.spec.finals, self._plan.splits
+        plan = self._plan
+        finals, splits = plan.spec.finals.where(plan.spec.search.within), plan.splits
         entrants = finals.finalists + finals.plain + finals.soup
-        tried = finals.finalists * (1 + finals.repeats) + OTHERS if finals.soup else 0  # mixtures, on validation
+        tried = finals.plain + finals.finalists * (1 + finals.repeats) + OTHERS if finals.soup else 0  # mixtures
         rows = len(splits.test)
         if not finals.off:
             rows = entrants * rows + (entrants + tried) * len(splits.validation)
-        if judging_threads(self._plan) > 1:
-            pace /= 1.4  # of two cores; more than these add little to batches of short texts
+        if judging_threads(plan) > plan.spec.resources.cpus_per_trial and not plan.spec.resources.gpus_per_trial:
+            pace /= 1.4  # two cores instead of one; more than these add little to batches of short texts
         return max(MINIMUM_RESERVE, 10.0 + pace * rows + reading * len(splits.test))
 
     def handed_in(self, trial: TrialRecord) -> bool:

@@ -122,7 +122,8 @@ def plan(spec: SearchSpec, runs: Path, splits: Splits | None = None) -> Plan:
         rungs = default_rungs(
             len(rows.train), space.max_epochs, spec.search.eta, space.max_batch_size, spec.search.first_rung
         )
-    kept = KEEP_WEIGHTS + (len(refs) if spec.search.against else 0)
+    finals = spec.finals.plain + spec.finals.finalists * spec.finals.repeats
+    kept = KEEP_WEIGHTS + finals + (len(refs) if spec.search.against else 0)
     _check_disk(runs, known, workers * 2 + len(rungs) * max(PLACES, workers), kept)
     examination = examine(rows, task, spec.data, spec.search.seed)
     if splits is None and examination.refusals:  # a search that has begun may end

@@ -160,7 +160,7 @@ class Session:
             probed=probed,
             notes=tuple(training.notes),
         ).judge(
-            go_on=lambda: self._clock.left > SPARE and not stop.requested,
+            go_on=lambda seconds: self._clock.left > SPARE + seconds and not stop.requested,
             stopped=lambda: stop.requested,
             elapsed=lambda: self._elapsed,
         )

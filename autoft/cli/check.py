@@ -143,7 +143,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("space", f"{size:,.0f} configurations" if size < 1e9 else "continuous"),
         ("how", ", ".join([search.sampler, search.scheduler, rungs])),
         ("bounds", ", ".join([*bound, f"{plan.workers} {'worker' if plan.workers == 1 else 'workers'}"])),
-        ("finals", finals_line(spec.finals)),
+        ("finals", finals_line(spec.finals.where(search.within))),
     ]
     return found
 

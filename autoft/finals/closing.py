@@ -73,12 +73,12 @@ class Closing:
     notes: tuple[str, ...]
 
     def judge(
-        self, *, go_on: Callable[[], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
+        self, *, go_on: Callable[[float], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
     ) -> dict[str, Any]:
         """Chooses the winner on validation, saves it, and only then reads the test rows, once for each entrant.
 
         Args:
-            go_on: Whether there is time for more than what has to be done.
+            go_on: Whether there is time for more than what has to be done, if that takes so many seconds.
             stopped: Whether the user wants it to end.
             elapsed: Seconds that the search has taken.
 
@@ -89,7 +89,7 @@ class Closing:
             return self._judge(go_on, stopped, elapsed)
 
     def _judge(
-        self, go_on: Callable[[], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
+        self, go_on: Callable[[float], bool], stopped: Callable[[], bool], elapsed: Callable[[], float]
     ) -> dict[str, Any]:
         plan, search = self.plan, self.ledger.search
         judge = Judge(self.folder, self.job, plan.splits)
@@ -168,7 +168,7 @@ class Closing:
         report |= pareto(search, wanted.against, ledger.records(), ledger.costs, wanted.within)
         return report | outcome(judged, objective, choice, baselines=others, earlier=earlier, trained=len(self.trained))
 
-    def _examined(self, winner: Judged, go_on: Callable[[], bool], stopped: Callable[[], bool]) -> dict[str, Any]:
+    def _examined(self, winner: Judged, go_on: Callable[[float], bool], stopped: Callable[[], bool]) -> dict[str, Any]:
         """What else there is to know of the winner and of the data; what there is no time for is left out."""
         plan = self.plan
         found: dict[str, Any] = {"examination": plan.examination.as_dict(), "notes": []}
@@ -183,11 +183,11 @@ class Closing:
             "trained_samples": sum(trial.samples for trial in (*self.ledger.records(), *self.trained)),
             "finals_seconds": finals,
         }
-        if go_on():
+        if go_on(0.0):
             found["cost"] |= cost(
                 self.model_dir, plan.splits.validation, threads=self.job.threads, seconds=_MEASURED_FOR
             )
-        if go_on():
+        if go_on(0.0):
             info = next(model for model in plan.models if model.ref == winner.attempt.config.model)
             found["label_noise"] = suspects(self.question, info, plan.splits.train, plan.splits.validation, stopped)
         return found

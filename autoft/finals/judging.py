@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,13 +84,15 @@ class Judge:
             found.append(self._judged(own, attempt, load))
         return found
 
-    def soup(self, judged: Sequence[Judged], others: Iterable[Attempt], go_on: Callable[[], bool]) -> Judged | None:
+    def soup(
+        self, judged: Sequence[Judged], others: Iterable[Attempt], go_on: Callable[[float], bool]
+    ) -> Judged | None:
         """The mean of trainings of one model, the best of the entrants' first; None where there is nothing to mix.
 
         Args:
             judged: The entrants, judged on validation.
             others: More trainings that may go in.
-            go_on: Whether there is time for another try.
+            go_on: Whether there is time for another try, and so many seconds after it.
         """
 
         def place(attempt: Attempt) -> tuple[float, float, str]:
@@ -98,9 +101,10 @@ class Judge:
 
         own = [attempt for one in judged for attempt in one.entrant.attempts]
         first = min(own, key=place)
-        rest = [a for a in (*own, *others) if a is not first and export.holds(a.checkpoints, a.best.samples)]
-        alike = [first, *sorted((a for a in rest if _mixable(first.config, a.config)), key=place)]
-        if len(alike) < 2:
+        more = [a for a in others if _mixable(first.config, a.config) and export.holds(a.checkpoints, a.best.samples)]
+        rest = [a for a in own if a is not first and _mixable(first.config, a.config)]
+        alike = [first, *sorted((*rest, *more), key=place)]
+        if len(alike) < 2 or not go_on(0.0):
             return None
         origin = next(one for one in judged if first in one.entrant.attempts)
         predictor = Predictor.assembled(self._job, first.config, {})
@@ -111,12 +115,17 @@ class Judge:
             scores, examples = predictor.evaluated(self._splits.validation)
             return self._gain(self._measure(scores, examples))
 
+        began = time.monotonic()
+        gain = judge(export.best_weights(first.checkpoints))  # what training reported may be of a lower precision
+        once = time.monotonic() - began
+        # What comes after: the soup on validation, and all of them on the test rows.
+        after = once * (1 + (len(judged) + 1) * len(self._splits.test) / len(self._splits.validation))
         mixed = greedy(
             pretrained,
             [lambda attempt=attempt: export.best_weights(attempt.checkpoints) for attempt in alike],  # type: ignore[misc]
-            judge(export.best_weights(first.checkpoints)),  # what training reported may be of a lower precision
+            gain,
             judge,
-            go_on,
+            lambda: go_on(once + after),
         )
         if mixed is None:
             return None

@@ -48,7 +48,7 @@ class Repeats:
         *,
         plain: TrialConfig,
         able: Callable[[TrialRecord], bool] = lambda _: True,
-        open_to_all: bool = True,
+        plain_may_win: bool = True,
     ) -> Repeats:
         """What is to be trained after a search.
 
@@ -57,12 +57,11 @@ class Repeats:
             wanted: How many finalists and repeats.
             plain: The plain recipe.
             able: Whether a trial's weights are there.
-            open_to_all: The plain recipe and a soup may win, too; else the first finalist wins.
+            plain_may_win: The plain recipe may win, too.
         """
         trials = tuple(trials)
-        most = wanted.finalists if open_to_all else 1
-        soup = wanted.soup and open_to_all
-        best = list(islice(filter(able, trials), most + (OTHERS if soup else 0)))
+        most = wanted.finalists
+        best = list(islice(filter(able, trials), most + (OTHERS if wanted.soup else 0)))
         finalists = best[:most]
         tried = next((trial.number for trial in trials if trial.config == plain), None)
         rounds = [
@@ -75,21 +74,24 @@ class Repeats:
         return cls(
             finalists=tuple(finalists),
             plain=plain if wanted.plain else None,
-            plain_trial=tried if open_to_all else None,
-            soup=soup,
+            plain_trial=tried if plain_may_win else None,
+            soup=wanted.soup,
             others=tuple(best[most:]),
             configs=tuple(dict.fromkeys(configs)),
         )
 
-    def within(self, seconds: float, trials: Sequence[TrialRecord], rows: int) -> tuple[TrialConfig, ...]:
-        """What is worth beginning: all of it, but for a plain recipe that would take longer than there is time.
+    def within(self, seconds: float, trials: Sequence[TrialRecord], rows: int, workers: int) -> tuple[TrialConfig, ...]:
+        """What is worth beginning: all of it, but for a plain recipe that would leave no time for another seed.
 
         Args:
             seconds: Wall clock that there is.
             trials: Of the search.
             rows: Training rows.
+            workers: Trainings at once.
         """
-        return tuple(c for c in self.configs if c != self.plain or _cost(c, trials, rows) <= seconds)
+        others = tuple(config for config in self.configs if config != self.plain)
+        least = (*(config for config in self.configs if config == self.plain), *others[: len(self.finalists)])
+        return self.configs if needed(least, trials, rows, workers) <= seconds else others
 
 
 def needed(configs: Sequence[TrialConfig], trials: Sequence[TrialRecord], rows: int, workers: int) -> float:

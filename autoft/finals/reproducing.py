@@ -77,6 +77,8 @@ def reproduce(
     entrant = next((one for one in report.get("entrants") or () if one["name"] == winner.get("entrant")), None)
     if entrant is None:
         raise SearchError(f"{folder / 'report.json'}: says nothing of how the winner was trained; search again")
+    if entrant["kind"] == Kind.SOUP and not entrant.get("recipes"):
+        raise SearchError(f"{folder / 'report.json'}: doesn't say what the soup is made of; search again")
     recipes = entrant.get("recipes") or [_recipe(entrant, winner["seed"])]
     configs, weights = [TrialConfig(**one["params"]) for one in recipes], []
     for one, config in zip(recipes, configs, strict=True):

@@ -178,12 +178,16 @@ class Finals(_Section):
     """Train the plain recipe (learning rate 2e-5, batch 16, 3 epochs) to its end, and compare the winner with it."""
 
     soup: bool = True
-    """Let an average of the finalists' weights compete, too."""
+    """Let an average of the weights of the finalists, and of the trials next to them, compete, too."""
 
     @property
     def off(self) -> bool:
         """Nothing is trained, and nothing competes, beside the best trial of the search."""
         return self == NO_FINALS
+
+    def where(self, within: float | None) -> Finals:
+        """These; with `search.within` one finalist: what scores a bit more mustn't take the cheap one's place."""
+        return self if within is None else self.model_copy(update={"finalists": 1, "soup": False})
 
 
 NO_FINALS = Finals(finalists=1, repeats=0, plain=False, soup=False)

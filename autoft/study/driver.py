@@ -112,18 +112,19 @@ class Timer:
     Args:
         end: `time.monotonic()` at which the whole search has to be over.
         reserve: Gives the seconds that the end of the search will need, as far as is known by then.
+        share: Of the time that is for training whatever the end may take.
     """
 
-    def __init__(self, end: float, reserve: Callable[[], float]) -> None:
+    def __init__(self, end: float, reserve: Callable[[], float], share: float = 0.5) -> None:
         self._end = end
         self._reserve = reserve
+        self._share = share
         self._began = time.monotonic()
 
     def tick(self, core: Core) -> None:
         """Looks at the clock."""
         now = time.monotonic()
-        # Half of the time is for training, whatever the end may take.
-        deadline = max(self._end - self._reserve(), (self._began + self._end) / 2)
+        deadline = max(self._end - self._reserve(), self._began + self._share * (self._end - self._began))
         if now > self._began + DRAIN_AT * (deadline - self._began):
             core.drain()
         if now > deadline:

@@ -14,8 +14,10 @@ same kind of machine computes the same bits.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,18 @@ class _Product(torch.autograd.Function):
             )
 
 
+@dataclass
+class _Switch:
+    """Who has the switch on: it is the whole process's, and a server answers in many threads."""
+
+    users: int = 0
+    before: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_switch = _Switch()
+
+
 @contextmanager
 def _onednn() -> Iterator[None]:
     """Sends fp32 products to oneDNN, here and for the moment alone.
@@ -157,12 +171,17 @@ def _onednn() -> Iterator[None]:
     knows none of those. Attention is many small products, which oneDNN makes ten times slower: it must not see this.
     """
     matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
+    with _switch.lock:
+        if not _switch.users:
+            _switch.before, matmul.fp32_precision = matmul.fp32_precision, "bf16"
+        _switch.users += 1
     try:
         yield
     finally:
-        matmul.fp32_precision = before
+        with _switch.lock:
+            _switch.users -= 1
+            if not _switch.users:
+                matmul.fp32_precision = _switch.before
 
 
 def _fits(tensor: torch.Tensor) -> bool:
