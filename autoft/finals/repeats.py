@@ -90,7 +90,7 @@ class Repeats:
             workers: Trainings at once.
         """
         others = tuple(config for config in self.configs if config != self.plain)
-        least = (*(config for config in self.configs if config == self.plain), *others[: len(self.finalists)])
+        least = (*(config for config in self.configs if config == self.plain), *others[:1])
         return self.configs if needed(least, trials, rows, workers) <= seconds else others
 
 
