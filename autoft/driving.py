@@ -19,7 +19,7 @@ from autoft.records import TrialConfig, TrialRecord, TrialState
 from autoft.stopping import Stop
 from autoft.study.cluster import ray_session
 from autoft.study.core import Core
-from autoft.study.driver import KEEP_WEIGHTS, OUT_OF_TIME, Timer, drive
+from autoft.study.driver import KEEP_WEIGHTS, LEAST_SHARE, OUT_OF_TIME, Timer, drive
 from autoft.study.halving import PLACES
 from autoft.study.ledger import Ledger
 from autoft.study.policies import policy
@@ -64,7 +64,7 @@ class Clock:
         """Seconds left of the budget, never below 5; plenty where there is none."""
         return 60.0 if self.budget is None else max(5.0, self.budget - self.elapsed)
 
-    def timer(self, reserve: Callable[[], float], share: float = 0.5) -> Timer | None:
+    def timer(self, reserve: Callable[[], float], share: float = LEAST_SHARE) -> Timer | None:
         """Ends a phase so that `reserve()` seconds are left, if it had that `share` of them; None without a bound."""
         return None if self.budget is None else Timer(self.began + self.budget, reserve, share)
 
@@ -254,9 +254,7 @@ class Training:
         """
         trials, probes = self._ledger.records(), self._ledger.probes
         reading = max((probe.reading for probe in probes), default=0.0)
-        pace = 1.3 * reading or 0.5 * max(
-            (trial.seconds / trial.samples for trial in trials if trial.samples), default=0.0
-        )
+        pace = reading or 0.5 * max((trial.seconds / trial.samples for trial in trials if trial.samples), default=0.0)
         plan = self._plan
         finals, splits = plan.spec.finals.where(plan.spec.search.within), plan.splits
         entrants = finals.finalists + finals.plain + finals.soup

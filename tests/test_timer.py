@@ -49,7 +49,8 @@ def test_the_reserve_follows_what_is_known_of_the_pace(clock):
     assert "out of time" in said(timer, clock, 250)
 
 
-def test_half_of_the_time_is_for_training_whatever_the_end_may_take(clock):
+def test_a_share_of_the_time_is_for_training_whatever_the_end_may_take(clock):
     timer = Timer(1_000.0 + 100, lambda: 1_000.0)
-    assert "out of time" not in said(timer, clock, 49)
-    assert "out of time" in said(timer, clock, 51)
+    assert "out of time" not in said(timer, clock, 39)
+    assert "out of time" in said(timer, clock, 41)
+    assert "out of time" in said(Timer(1_000.0 + 200, lambda: 1_000.0, share=0.0), clock, 101), "it may have none"

@@ -106,6 +106,9 @@ def drive(
         keeper.tick()
 
 
+LEAST_SHARE = 0.4  # of a budget that is for the search, whatever the finals and the end may take
+
+
 class Timer:
     """Closes the core when time is up, and lets no new trial start shortly before.
 
@@ -115,7 +118,7 @@ class Timer:
         share: Of the time that is for training whatever the end may take.
     """
 
-    def __init__(self, end: float, reserve: Callable[[], float], share: float = 0.5) -> None:
+    def __init__(self, end: float, reserve: Callable[[], float], share: float = LEAST_SHARE) -> None:
         self._end = end
         self._reserve = reserve
         self._share = share
