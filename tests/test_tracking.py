@@ -759,7 +759,7 @@ def test_the_description_of_a_running_search() -> None:
     ]
     assert rows[0] == list(tables.LEADERBOARD)
     assert [row[1] for row in rows[2:]] == ["[#0](#/somewhere)", "#3", "#1", "#2"]
-    assert rows[3] == ["2", "#3", "bert-tiny", "2e-5", "16", "3", "all", "0.45", "open", "320", "19 s"]
+    assert rows[3] == ["2", "#3", "bert-tiny", "2e-5", "16", "3", "all", "0.4500", "open", "320", "19 s"]
     assert rows[5][0] == "-" and rows[5][7] == "-"
     assert "**No result yet.**" in description.describe(a_search(), (), {}, {})
 

@@ -172,15 +172,15 @@ def test_the_description_of_a_search_that_has_ended() -> None:
     assert [row[0] for row in rows[2:]] == ["**[#0](#/0)**", "[#3](#/3)", "plain recipe", "soup"]
     assert rows[3][1:] == [
         "bert-tiny",
-        "0.612 ± 0.0041",
+        "0.6120 ± 0.0041",
         "3",
         "0.7288",
-        "0.698 to 0.758",
+        "0.6980 to 0.7580",
         "0.0024 (-0.0061 to 0.0112)",
     ]
     assert "12 test texts (4.0 %) stand in train, too." in text and "31 texts stand twice" not in text
-    assert "Best validation macro_f1 so far: 0.355 after 10 s, 0.5325 after 20 s, 0.6212 after 30 s" in text
-    assert "Best of each model: minilm-l6 0.6212 (3 trials), bert-tiny 0.45 (1 trial)" in text
+    assert "Best validation macro_f1 so far: 0.3550 after 10 s, 0.5325 after 20 s, 0.6212 after 30 s" in text
+    assert "Best of each model: minilm-l6 0.6212 (3 trials), bert-tiny 0.4500 (1 trial)" in text
     assert "failed: out of memory (1)" in text
     assert "Rows: 1,800 train, 300 validation, 300 test" in text
 

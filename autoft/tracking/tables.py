@@ -81,8 +81,10 @@ def cell(text: str) -> str:
 
 
 def number(value: object) -> str:
-    """A score with four digits; `-` where there is none."""
-    return f"{value:.4g}" if isinstance(value, int | float) else NONE
+    """A score with four digits behind the point, or four in all where it is large; `-` where there is none."""
+    if not isinstance(value, int | float):
+        return NONE
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.4g}"
 
 
 def score_interval(interval: Sequence[object] | None) -> str:
