@@ -25,9 +25,9 @@ def measured(score: float | None, rows: str = ROWS, metric: str = "macro_f1", wi
     ("new", "champion", "moves", "why"),
     [
         (measured(0.7), None, True, "there was no other"),
-        (measured(0.75), measured(0.70), True, "macro_f1 0.75 against 0.7 on the same test rows."),
+        (measured(0.75), measured(0.70), True, "macro_f1 0.7500 against 0.7000 on the same test rows."),
         (measured(0.71), measured(0.70), True, "intervals overlap, so the lead may be chance"),
-        (measured(0.70), measured(0.70), False, "not better: macro_f1 0.7 against 0.7"),
+        (measured(0.70), measured(0.70), False, "not better: macro_f1 0.7000 against 0.7000"),
         (measured(0.69), measured(0.70), False, "not better"),
         (measured(0.90, rows="other"), measured(0.70), False, "measured on other test rows"),
         (measured(0.90, rows=""), measured(0.70, rows=""), False, "measured on other test rows"),
@@ -79,7 +79,7 @@ def test_the_champion_moves_only_for_a_better_one_and_every_version_says_why(sto
     assert (worse.champion, worse.model_uri, aliases()) == (False, "models:/reviews/2", {"champion": 1})
     version = store.client.get_model_version("reviews", "2")
     assert version.tags["autoft.decision"] == worse.champion_reason
-    assert "this one is not better: macro_f1 0.7 against 0.73 on the same test rows" in version.description
+    assert "this one is not better: macro_f1 0.7000 against 0.7300 on the same test rows" in version.description
     assert 'set_registered_model_alias("reviews", "champion", "2")' in version.description
     assert "The winner is trial #0" in version.description
     assert "autoft.champion_since" not in version.tags
@@ -90,7 +90,7 @@ def test_the_champion_moves_only_for_a_better_one_and_every_version_says_why(sto
 
     better = search("better", 0.80)
     assert (better.model_version, better.champion, aliases()) == ("4", True, {"champion": 4, "previous": 1})
-    assert "better than version 1 (search reviews): macro_f1 0.8 against 0.73" in better.champion_reason
+    assert "better than version 1 (search reviews): macro_f1 0.8000 against 0.7300" in better.champion_reason
     former = store.client.get_model_version("reviews", "1")
     assert "autoft.champion_until" in former.tags
     assert former.description.startswith("Champion until version 4 was better.\n\nThe winner is trial #0")
