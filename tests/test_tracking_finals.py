@@ -95,6 +95,8 @@ def test_the_search_says_its_outcome_in_tags_and_numbers(store) -> None:
     assert metrics["test_score"] == metrics["test_macro_f1"] == 0.7312
     assert metrics["lead_over_plain"] == 0.0271
     assert tags["autoft.seconds"] == "412.0"
+    info = store.parent().info
+    assert info.end_time - info.start_time >= 412_000, "scoring belongs to a search"
 
 
 def test_the_data_are_logged_once_with_their_fingerprint_and_rows(store) -> None:

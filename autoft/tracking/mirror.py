@@ -197,7 +197,8 @@ class Mirror:
                 usage=usage,
             )
             runs.set_parent({projection.NOTE: text})
-            runs.set_status(runs.parent, status, _end([*records, *finals], self._search))
+            scored = self._search.started + (report.get("cost") or {}).get("search_seconds", 0.0)
+            runs.set_status(runs.parent, status, max(scored, _end([*records, *finals], self._search)))
             self._finished = True
             self.problem = explain(self._refused, self._target) if self._refused else None
         except Interrupted:
