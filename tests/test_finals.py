@@ -211,7 +211,8 @@ def test_a_search_ends_in_finals(finished):
     assert len(rows["soup"]["ingredients"]) >= 2
     assert report["test_read"]["earlier"] == 0
     assert report["comparisons"]["plain"]["verdict"] in ("better", "worse", "no difference shown")
-    assert report["selection"]["optimism"] is not None or winner["entrant"] == "soup"
+    assert (report["selection"]["optimism"] is None) == (winner["entrant"] in ("soup", "plain"))
+    assert ("went into the soup" in report["selection"]["sentence"]) == (winner["entrant"] == "soup")
     assert {"examination", "calibration", "classes", "confusion", "mistakes", "cost"} <= set(report)
     for page in ("report.html", "report.md", "pictures", "model/README.md"):
         assert (finished.folder / page).exists()

@@ -13,6 +13,11 @@ from autoft.records import Direction
 from autoft.report import Resampling, comparison_with, selection
 from autoft.report.labels import baseline_name
 
+_MIXED = (
+    "Validation decided which trainings went into the soup: its score there flatters it, and no other seed says by how "
+    "much; its score on the test rows doesn't."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:
@@ -147,6 +152,8 @@ def _row(
 def _selection(winner: Judged, choice: selection.Choice, objective: Objective) -> dict[str, Any]:
     searched, fresh = _searched(winner), [a.best.value for a in winner.entrant.attempts if a.fresh and a.whole]
     by, sentence = selection.optimism(searched, fresh, objective.metric, objective.direction)
+    if winner.entrant.kind is Kind.SOUP:
+        sentence = _MIXED
     return {"rule": choice.rule, "spread": choice.spread, "optimism": by, "sentence": sentence}
 
 

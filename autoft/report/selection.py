@@ -136,7 +136,10 @@ def optimism(
         a sentence that says so.
     """
     if searched is None:
-        return None, "The search itself has no value of the winner that could flatter it."
+        return (
+            None,
+            "The winner is none of the trials of the search: its value on validation was not chosen among many.",
+        )
     if not fresh:
         return (
             None,
