@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import shutil
 import socket
+import time
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,9 +65,36 @@ def ray_session(resources: Resources) -> Iterator[int]:
     try:
         yield cluster_workers(resources, ray.cluster_resources())
     finally:
-        ray.shutdown()
+        with _no_garbage():
+            ray.shutdown()
         if resources.address is None and "RAY_TMPDIR" not in os.environ:  # whoever names a place looks there
             _forget(Path(context.address_info["session_dir"]))
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Collects all garbage, and keeps every thread from collecting any for as long as the block runs.
+
+    What Tune leaves behind takes its placement groups back when it is collected. Were that done by another thread while
+    Ray ends, Ray would end the process as well ("the core worker has already been shutdown").
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        circle: list[Any] = [_Sentinel()]
+        circle[0].circle, gone = circle, weakref.ref(circle[0])
+        del circle
+        while gone() is not None:  # as long as another thread is collecting, `collect` does nothing
+            if not gc.collect():
+                time.sleep(0.01)
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Sentinel:
+    circle: list[Any]
 
 
 def _forget(session: Path) -> None:
