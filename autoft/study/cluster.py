@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
+_PATIENCE = 10.0  # seconds for a collection that another thread has begun
+
 
 @contextlib.contextmanager
 def ray_session(resources: Resources) -> Iterator[int]:
@@ -84,7 +86,9 @@ def _no_garbage() -> Iterator[None]:
         circle: list[Any] = [_Sentinel()]
         circle[0].circle, gone = circle, weakref.ref(circle[0])
         del circle
-        while gone() is not None:  # as long as another thread is collecting, `collect` does nothing
+        patience = time.monotonic() + _PATIENCE
+        # As long as another thread is collecting, `collect` does nothing.
+        while gone() is not None and time.monotonic() < patience:
             if not gc.collect():
                 time.sleep(0.01)
         yield
