@@ -21,7 +21,7 @@ MARKED := slow or browser or cluster or faults
 test: $(READY)
 	$(BIN)/python -m pytest -m "not ($(MARKED))"
 
-# The searches have a process of their own: Ray once ended one in which it had been started dozens of times.
+# The searches have a process of their own: Ray has ended one in which it had been started many times.
 test-marked: $(READY)
 	$(BIN)/python -m pytest -m "$(MARKED)" tests/test_search.py
 	$(BIN)/python -m pytest -m "$(MARKED)" --ignore tests/test_search.py

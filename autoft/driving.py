@@ -65,7 +65,7 @@ class Clock:
         return 60.0 if self.budget is None else max(5.0, self.budget - self.elapsed)
 
     def timer(self, reserve: Callable[[], float], share: float = LEAST_SHARE) -> Timer | None:
-        """Ends a phase so that `reserve()` seconds are left, if it had that `share` of them; None without a bound."""
+        """Ends a phase so that `reserve()` seconds are left, but not before its `share`; None without a bound."""
         return None if self.budget is None else Timer(self.began + self.budget, reserve, share)
 
 
