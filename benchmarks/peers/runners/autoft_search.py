@@ -32,11 +32,13 @@ def main():
         finals={"repeats": 0, "plain": False},
         runs=job["folder"] + "/runs",
     )
+    winner = result.report["winner"]
+    if winner["entrant"] == "soup":  # the mean of some trials' weights, judged after them and before now
+        log.evaluation(winner["trial"], winner["validation"])
     log.ready()
     for trial in result.trials:
         for report in trial.reports:
             log.evaluation(trial.number, report.value, time=report.time)
-    winner = result.report["winner"]
     names = {path: name for name, path in job["models"].items()}
     params = {key: winner["params"][key] for key in ("model", "learning_rate", "batch_size", "epochs", "freeze_depth")}
     log.winner({**params, "model": names[params["model"]], "trial": winner["trial"]}, winner["validation"])
