@@ -14,7 +14,7 @@ from tiny import configs, more_configs, save_model
 from transformers import pipeline
 
 from autoft import tasks
-from autoft.training import calibrating, export
+from autoft.training import export
 from autoft.training.calibrating import calibrate
 from autoft.training.predict import Predictor
 
@@ -103,7 +103,7 @@ def test_a_cut_leaves_the_old_model(tmp_path, monkeypatch):
     def cut(new, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(calibrating, "replace", cut)
+    monkeypatch.setattr(export, "_replace", cut)
     with pytest.raises(KeyboardInterrupt):
         calibrate(folder, 2.0, rows)
     assert contents(folder) == before

@@ -192,7 +192,7 @@ def test_a_learning_rate_that_is_far_too_high_diverges_without_a_report(tiny_job
     assert trial.reports == []
     trial.save(tmp_path)
     with pytest.raises(SearchError, match="no whole checkpoint with an evaluated model"):
-        export.export(tiny_job, config_of(tiny_bert), tmp_path, tmp_path / "out", {})
+        export.save(tiny_job, config_of(tiny_bert), export.best_weights(tmp_path), tmp_path / "out", {})
 
 
 class SilentlyBroken(TextClassification):
@@ -686,7 +686,7 @@ def trained(tiny_job, tiny_bert, tmp_path_factory):
     trial = FineTune(tiny_job, config)
     run(trial)
     trial.save(folder / "checkpoints")
-    export.export(tiny_job, config, folder / "checkpoints", folder / "model", {"search": "demo"})
+    export.save(tiny_job, config, export.best_weights(folder / "checkpoints"), folder / "model", {"search": "demo"})
     return trial, folder
 
 
@@ -720,7 +720,7 @@ def test_a_second_export_takes_the_place_of_the_first(trained, tiny_job, tmp_pat
     trial, folder = trained
     target = tmp_path / "model"
     for extra in ({"n": 1}, {"n": 2}):
-        export.export(tiny_job, trial._config, folder / "checkpoints", target, extra)
+        export.save(tiny_job, trial._config, export.best_weights(folder / "checkpoints"), target, extra)
     assert json.loads((target / "autoft.json").read_text())["extra"] == {"n": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -788,7 +788,7 @@ def test_pairs_of_texts(tiny_job, tiny_bert, tmp_path, tiny_data):
     trial = FineTune(job, config_of(tiny_bert, epochs=2))
     run(trial)
     trial.save(tmp_path / "checkpoints")
-    export.export(job, trial._config, tmp_path / "checkpoints", tmp_path / "model", {})
+    export.save(job, trial._config, export.best_weights(tmp_path / "checkpoints"), tmp_path / "model", {})
     predictor = Predictor.load(tmp_path / "model")
     answers = predictor.predict([("the film", "a great and superb script"), ("the film", "a boring and dull script")])
     assert [answer["label"] for answer in answers] == ["positive", "negative"]
@@ -811,7 +811,7 @@ def test_every_kind_of_model_trains_pauses_and_is_exported(tiny_job, tiny_models
     run(trial)
     assert_same(whole, trial)
     trial.save(tmp_path / "checkpoints")
-    export.export(tiny_job, config, tmp_path / "checkpoints", tmp_path / "model", {})
+    export.save(tiny_job, config, export.best_weights(tmp_path / "checkpoints"), tmp_path / "model", {})
     rows = pd.read_parquet(f"{tiny_job.data}/validation.parquet")
     scores = Predictor.load(tmp_path / "model").scores(rows)
     meta = tiny_job.meta
@@ -826,5 +826,5 @@ def test_a_best_of_equal_names_only_is_loaded(tiny_job, tiny_bert, tmp_path):
     state = {"config": trial._config.as_dict(), "reports": [trial.reports[0].as_dict()]}
     checkpoint.save(tmp_path / "c", {"best": {"other.weight": torch.zeros(2)}}, state)
     with pytest.raises(ValueError, match=r"another model's: other\.weight is not in BertForSequenceClassification"):
-        export.export(tiny_job, trial._config, tmp_path / "c", tmp_path / "model", {})
+        export.save(tiny_job, trial._config, export.best_weights(tmp_path / "c"), tmp_path / "model", {})
     assert not (tmp_path / "model").exists()

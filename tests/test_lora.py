@@ -66,7 +66,7 @@ def test_every_kind_of_model_adapts_pauses_and_is_exported_whole(tiny_job, tiny_
     whole = run(FineTune(job, config))
     trial = paused_at_every_step(job, config, tmp_path / "c")
     assert all(torch.equal(tensor, trial._best[key]) for key, tensor in whole._best.items())
-    export.export(job, config, tmp_path / "c", tmp_path / "model", {})
+    export.save(job, config, export.best_weights(tmp_path / "c"), tmp_path / "model", {})
     saved = load_file(tmp_path / "model" / "model.safetensors")
     assert not [key for key in saved if "lora" in key or "base_layer" in key]
     assert not (tmp_path / "model" / "adapter_config.json").exists()
@@ -82,7 +82,7 @@ def test_every_kind_of_model_adapts_pauses_and_is_exported_whole(tiny_job, tiny_
 def test_the_winner_is_a_pipeline(tiny_job, tiny_bert, tmp_path, tiny_data):
     trial = run(FineTune(tiny_job, config_of(tiny_bert)))
     trial.save(tmp_path / "c")
-    export.export(tiny_job, trial._config, tmp_path / "c", tmp_path / "model", {})
+    export.save(tiny_job, trial._config, export.best_weights(tmp_path / "c"), tmp_path / "model", {})
     rows = tiny_data[120:160]
     answers = pipeline("text-classification", model=str(tmp_path / "model"), device="cpu")(list(rows["text"]))
     right = sum(answer["label"] == label for answer, label in zip(answers, rows["label"], strict=True)) / len(rows)

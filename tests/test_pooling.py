@@ -68,7 +68,7 @@ def test_the_saved_model_pools_as_it_was_trained_to(tiny_job, tiny_models, tmp_p
     config = config_of(tiny_models["modernbert"], pooling="mean")
     trial = trained(tiny_job, config)
     trial.save(tmp_path / "c")
-    export.export(tiny_job, config, tmp_path / "c", tmp_path / "model", {})
+    export.save(tiny_job, config, export.best_weights(tmp_path / "c"), tmp_path / "model", {})
     opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
     assert opened.config.classifier_pooling == "mean"
     own = trained(tiny_job, config_of(tiny_models["modernbert"]))

@@ -60,7 +60,7 @@ def test_trained_paused_exported_and_used(kind, tmp_path):
         (r.samples, r.metrics, r.train_loss) for r in whole
     ]
     trial.save(tmp_path / "checkpoints")
-    export.export(job, config, tmp_path / "checkpoints", tmp_path / "model", {})
+    export.save(job, config, export.best_weights(tmp_path / "checkpoints"), tmp_path / "model", {})
     predictor = Predictor.load(tmp_path / "model")
     found = job.task.measure(*predictor.evaluated(splits.validation), job.meta)
     values = [report.value for report in whole]

@@ -42,7 +42,7 @@ def test_low_rank_updates_are_trained_paused_and_handed_over(kind, tmp_path):
     reports = run(trial).reports
     assert [report.metrics for report in reports] == [report.metrics for report in run(FineTune(job, config)).reports]
     trial.save(tmp_path / "checkpoints")
-    export.export(job, config, tmp_path / "checkpoints", tmp_path / "model", {})
+    export.save(job, config, export.best_weights(tmp_path / "checkpoints"), tmp_path / "model", {})
     predictor = Predictor.load(tmp_path / "model")
     found = job.task.measure(*predictor.evaluated(splits.validation), job.meta)
     best = (max if job.direction is Direction.MAXIMIZE else min)(report.value for report in reports)

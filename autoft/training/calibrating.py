@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from autoft.training.export import CARD, replace
+from autoft.training.export import CARD, in_place_of
 from autoft.training.predict import Predictor
 
 if TYPE_CHECKING:
@@ -117,16 +117,10 @@ def _save(
     wanted: torch.Tensor,
 ) -> None:
     """Puts the scaled model in the place of the one in `folder`, once it is seen to give the logits `wanted`."""
-    temporary = folder.with_name(f".writing-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        shutil.copytree(folder, temporary, ignore=shutil.ignore_patterns(*_WEIGHTS))
-        model.save_pretrained(temporary)
-        (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
-        found = _logits(Predictor.load(temporary).model, batch)
+    with in_place_of(folder) as draft:
+        shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(*_WEIGHTS))
+        model.save_pretrained(draft)
+        (draft / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
+        found = _logits(Predictor.load(draft).model, batch)
         if found is None or not _close(found, wanted):
             raise RuntimeError(f"{folder}: the calibrated model, saved and opened again, gives other logits")
-        replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

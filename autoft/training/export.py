@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
 
 CARD = "autoft.json"
 FORMAT = 1
-
-
-def export(job: Job, config: TrialConfig, checkpoints: Path, target: Path, extra: Mapping[str, Any]) -> None:
-    """Saves the best weights of a trial; see `save`.
-
-    Args:
-        job: What the trial was part of.
-        config: Of the trial.
-        checkpoints: The folder that the trial was saved to.
-        target: The folder to be made.
-        extra: More to be remembered with the model; plain data.
-
-    Raises:
-        SearchError: None of the trial's checkpoints is whole.
-    """
-    save(job, config, best_weights(checkpoints), target, extra)
 
 
 def best_weights(checkpoints: Path) -> dict[str, torch.Tensor]:
@@ -106,16 +91,10 @@ def save(
         "extra": dict(extra),
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".writing-{target.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        (temporary / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
-        replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with in_place_of(target) as draft:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        (draft / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def keep_best(folder: Path) -> None:
@@ -128,8 +107,19 @@ def keep_best(folder: Path) -> None:
     checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
 
 
-def replace(new: Path, target: Path) -> None:
-    """Puts the folder `new` in the place of `target`, where there may be one."""
+@contextmanager
+def in_place_of(target: Path) -> Iterator[Path]:
+    """Where to write a folder that takes the place of `target` once the block ends well, and is gone if it doesn't."""
+    draft = target.with_name(f".writing-{target.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        yield draft
+        _replace(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace(new: Path, target: Path) -> None:
     old = target.with_name(f".old-{target.name}")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from autoft.training.answer_cost import device_name, measured
 from autoft.training.batching import evaluation_batches
 from autoft.training.devices import threads as with_threads
 from autoft.training.evaluation import collated
-from autoft.training.export import CARD, replace
+from autoft.training.export import CARD, in_place_of
 from autoft.training.onnx_graph import OnnxModel, outputs, quantize, write_graph
 from autoft.training.predict import Predictor
 
@@ -62,14 +61,14 @@ def export_onnx(
     batch = predictor.batch(checked[:2])
     names = outputs(predictor.model, batch)
     check_target(target)
-    with with_threads(threads), _beside(target) as temporary:
-        shutil.copytree(folder, temporary, ignore=shutil.ignore_patterns(*_WEIGHTS))
-        write_graph(predictor.model, batch, names, temporary / PLAIN)
+    with with_threads(threads), in_place_of(target) as draft:
+        shutil.copytree(folder, draft, ignore=shutil.ignore_patterns(*_WEIGHTS))
+        write_graph(predictor.model, batch, names, draft / PLAIN)
         variants = [_variant(predictor, "PyTorch", folder, checked, metric, seconds=seconds)]
         for name, file in (("ONNX", PLAIN), ("ONNX int8", INT8))[: 2 if int8 else 1]:
             if file == INT8:
-                quantize(temporary / PLAIN, temporary / INT8)
-            model = OnnxModel(temporary / file, threads)
+                quantize(draft / PLAIN, draft / INT8)
+            model = OnnxModel(draft / file, threads)
             difference, largest = _difference(predictor, model, checked, names)
             bound = TOLERANCE * max(1.0, largest)
             if file == PLAIN and not difference <= bound:
@@ -77,7 +76,7 @@ def export_onnx(
                     f"onnx: the graph's logits differ from PyTorch's by up to {difference:.2g}, "
                     f"and no more than {bound:.2g} is rounding; nothing was written"
                 )
-            found = _variant(predictor.running(model), name, temporary / file, checked, metric, seconds=seconds)
+            found = _variant(predictor.running(model), name, draft / file, checked, metric, seconds=seconds)
             variants.append(found | {"difference": difference} | _against(found, variants[0], predictor, metric))
         report = {
             "metric": metric,
@@ -87,20 +86,8 @@ def export_onnx(
             "tolerance": TOLERANCE,
             "variants": variants,
         }
-        (temporary / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        replace(temporary, target)
+        (draft / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return report
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Where a folder can be written before it takes the place of `target`; gone afterwards."""
-    temporary = target.with_name(f".writing-{target.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_target(target: Path) -> None:
