@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autoft.assets import PREFIX
 from autoft.errors import InputError, SpecError
-from autoft.spec import RUNS, Draft, SearchSpec, parse_draft, read_yaml
+from autoft.spec import RUNS, Draft, SearchSpec, is_name, parse_draft, read_yaml
 from autoft.words import nearest, shown
 
 # Where each keyword of `search` stands in a spec.
@@ -93,7 +94,7 @@ def _draft(path: str | Path | None, options: Mapping[str, Any]) -> Draft:
             if key == "models" and isinstance(raw.get("space"), Mapping):
                 raw["space"] = {knob: what for knob, what in raw["space"].items() if knob != "model"}
             raw[key] = value
-    draft = parse_draft(raw)
+    draft = parse_draft({**_named_after(raw.get("data")), **raw})
     return replace(draft, problems=tuple(dict.fromkeys([*problems, *draft.problems])))
 
 
@@ -108,6 +109,13 @@ def made(spec: SearchSpec | str | Path | None, runs: str | Path, options: Mappin
     if options:
         raise SpecError(f"{next(iter(options))}: this spec is made already; give options or a spec, not both")
     return spec
+
+
+def _named_after(data: Any) -> dict[str, str]:
+    """The name of a search that is given none: its data's, where that can be the name of a folder."""
+    source = data.get("source") if isinstance(data, Mapping) else data
+    name = Path(str(source or "").removeprefix(PREFIX)).stem
+    return {"name": name} if is_name(name) else {}
 
 
 def _section(raw: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:

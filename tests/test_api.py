@@ -32,6 +32,28 @@ def test_keywords_find_their_section():
     assert (spec.resources.workers, spec.tracking.uri, spec.models) == (2, "http://mlflow.example", ("org/model",))
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("reviews.csv", "reviews"),
+        ("out/of.town/talks.{en,de}", "talks"),
+        ("asset:tweets", "tweets"),
+        ({"source": "org/set"}, "set"),
+        ({"train": "a.csv", "test": "b.csv"}, "search"),
+        ("../..", "search"),
+        (".csv", "search"),
+        ("x" * 99 + ".csv", "search"),
+        ("my reviews.csv", "search"),
+    ],
+)
+def test_a_search_without_a_name_is_called_after_its_data(data, name, tmp_path):
+    assert autoft.make_spec(task="text-classification", data=data).name == name
+    assert autoft.make_spec(task="text-classification", data=data, name="mine").name == "mine"
+    path = tmp_path / "file.yaml"
+    path.write_text("task: text-classification\n")
+    assert autoft.make_spec(path, data=data).name == "file"
+
+
 def test_a_keyword_goes_before_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(

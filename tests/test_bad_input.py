@@ -257,10 +257,10 @@ def test_notes_on_the_rows_are_shown_by_check(here, capsys):
 
 
 def test_a_search_of_that_name_is_left_alone(here, capsys):
-    (here / "runs" / "search").mkdir(parents=True)
-    (here / "runs" / "search" / "mine.txt").write_text("precious")
+    (here / "runs" / "good").mkdir(parents=True)
+    (here / "runs" / "good" / "mine.txt").write_text("precious")
     code, said = search(capsys, *GOOD)
     assert code == 2
     assert "--replace" in said
-    assert (here / "runs" / "search" / "mine.txt").read_text() == "precious"
-    assert [path.name for path in (here / "runs").iterdir()] == ["search"]
+    assert (here / "runs" / "good" / "mine.txt").read_text() == "precious"
+    assert [path.name for path in (here / "runs").iterdir()] == ["good"]

@@ -66,7 +66,7 @@ def test_two_drivers_never_share_a_search(given, tmp_path):
     folder, _ = prepare(autoft.make_spec(**given), tmp_path / "runs", replace=False)
     lock = locked(folder)
     for call in (
-        lambda: autoft.resume("search"),
+        lambda: autoft.resume("rows"),
         lambda: prepare(autoft.make_spec(**given), tmp_path / "runs", replace=True),
     ):
         with pytest.raises(SpecError, match="another process is running this search"):
@@ -76,11 +76,11 @@ def test_two_drivers_never_share_a_search(given, tmp_path):
 
 
 def test_replace_leaves_a_folder_that_is_no_search_alone(given, tmp_path):
-    (tmp_path / "runs" / "search").mkdir(parents=True)
-    (tmp_path / "runs" / "search" / "thesis.txt").write_text("precious")
+    (tmp_path / "runs" / "rows").mkdir(parents=True)
+    (tmp_path / "runs" / "rows" / "thesis.txt").write_text("precious")
     with pytest.raises(SpecError, match="no search of autoft"):
         autoft.search(**given, replace=True)
-    assert (tmp_path / "runs" / "search" / "thesis.txt").read_text() == "precious"
+    assert (tmp_path / "runs" / "rows" / "thesis.txt").read_text() == "precious"
 
 
 def test_a_search_knows_what_it_replaces(given, tmp_path):
@@ -93,7 +93,7 @@ def test_a_search_knows_what_it_replaces(given, tmp_path):
     assert first.replaces == ()
     assert second.replaces == (first.id,)
     assert third.replaces == (second.id, first.id)
-    (tmp_path / "runs" / "search" / "study.db").write_bytes(b"damaged")
+    (tmp_path / "runs" / "rows" / "study.db").write_bytes(b"damaged")
     assert begin().replaces == ()
 
 
@@ -105,21 +105,21 @@ def test_a_damaged_winner_gives_way_to_the_next(given, tmp_path):
     raw[-1] ^= 1
     weights.write_bytes(raw)
     (result.folder / "report.json").unlink()
-    again = autoft.resume("search")
+    again = autoft.resume("rows")
     assert again.report["winner"]["trial"] != first
 
 
 def test_the_test_rows_are_not_read_again_where_nothing_was_trained_since(given):
     result = autoft.search(**given)
     before = (result.folder / "model" / "autoft.json").stat().st_mtime_ns
-    again = autoft.resume("search")
+    again = autoft.resume("rows")
     assert again.report["winner"] == result.report["winner"]
     assert (result.folder / "model" / "autoft.json").stat().st_mtime_ns == before
 
 
 def test_a_finished_search_goes_on_where_it_is_given_more(given):
     result = autoft.search(**{**given, "trials": 3})
-    more = autoft.resume("search", trials=5)
+    more = autoft.resume("rows", trials=5)
     assert (len(result.trials), len(more.trials)) == (3, 5)
     assert more.trials[:3] == result.trials
 
@@ -128,7 +128,7 @@ def test_a_wrong_number_leaves_the_search_as_it_was(given):
     result = autoft.search(**{**given, "trials": 2})
     before = (result.folder / "spec.yaml").read_text()
     with pytest.raises(InputError, match="trials"):
-        autoft.resume("search", trials=0)
+        autoft.resume("rows", trials=0)
     assert (result.folder / "spec.yaml").read_text() == before
 
 
@@ -163,12 +163,12 @@ def test_a_place_that_was_taken_meanwhile_is_left_alone(given, tmp_path, monkeyp
 
     def taken_while_it_checks(spec, runs):
         planned = checked(spec, runs)
-        (runs / "search").mkdir(parents=True)
-        (runs / "search" / "spec.yaml").write_text("another process's")
+        (runs / "rows").mkdir(parents=True)
+        (runs / "rows" / "spec.yaml").write_text("another process's")
         return planned
 
     monkeypatch.setattr(folder, "plan", taken_while_it_checks)
     with pytest.raises(SpecError, match="exists already"):
         prepare(autoft.make_spec(**given), tmp_path / "runs", replace=False)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["search"]
-    assert (tmp_path / "runs" / "search" / "spec.yaml").read_text() == "another process's"
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rows"]
+    assert (tmp_path / "runs" / "rows" / "spec.yaml").read_text() == "another process's"

@@ -5,7 +5,7 @@ All problems are found at once, each with its path, what was found and what woul
     space.learning_rte: unknown key, did you mean learning_rate?
 """
 
-from autoft.spec.model import DataSpec, Finals, Resources, SearchSection, SearchSpec, Tracking
+from autoft.spec.model import DataSpec, Finals, Resources, SearchSection, SearchSpec, Tracking, is_name
 from autoft.spec.reading import Draft, load, parse, parse_draft, read_value, read_yaml, write_yaml
 from autoft.words import RUNS
 
@@ -18,6 +18,7 @@ __all__ = [
     "SearchSection",
     "SearchSpec",
     "Tracking",
+    "is_name",
     "load",
     "parse",
     "parse_draft",

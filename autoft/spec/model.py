@@ -14,12 +14,17 @@ from pydantic_core import PydanticCustomError
 from autoft.space import Dimension, Range
 from autoft.words import parse_duration, public_uri
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _STORES = "mlflow.tracking_store"  # where MLflow's plugins name the schemes that they bring
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def is_name(text: str) -> bool:
+    """Whether a search can have that name, and its folder."""
+    return len(text) <= 80 and _NAME.fullmatch(text) is not None
 
 
 LEAST_BUDGET = 40.0  # seconds
@@ -274,7 +279,7 @@ class SearchSpec(_Section):
     """Everything a search needs to know."""
 
     name: str = "search"
-    """Name of the search, and of its folder."""
+    """Name of the search, and of its folder; by default that of the spec's file, or else of the data."""
 
     task: str
     """Name of the task; `autoft tasks` lists them. One of your own is `my_task:Toxicity`: its module and class."""
@@ -309,7 +314,7 @@ class SearchSpec(_Section):
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
-        if len(name) > 80 or NAME.fullmatch(name) is None:
+        if not is_name(name):
             raise ValueError(
                 f"{name!r} can't be the name of a folder; use up to 80 letters, digits, '-', '_', and '.' between them"
             )
