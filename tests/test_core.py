@@ -424,6 +424,22 @@ def test_a_trial_on_a_spare_worker_gives_way_when_the_others_are_done():
     assert core.done
 
 
+def test_a_trial_on_a_spare_worker_keeps_the_promotion_that_it_has_earned_meanwhile():
+    core = make_core(make_ledger(), trials=4, workers=2)
+    assert (core.next(), core.next()) == (0, 1)
+    assert report(core, 0, RUNGS[0], 0.9) is Decision.PAUSE
+    assert core.next() == 2
+    assert report(core, 1, RUNGS[0], 0.8) is Decision.PAUSE
+    assert core.next() == 3
+    assert report(core, 2, RUNGS[0], 0.1) is Decision.PAUSE
+    assert core.next() == 0  # the best of three
+    core.complete(0, "horizon")
+    assert core.next() == 1  # on a worker to spare
+    assert report(core, 3, RUNGS[0], 0.05) is Decision.PAUSE  # of four, two go on now that nobody else will come
+    assert core.report(1) is Decision.PAUSE
+    assert core.next() == 1
+
+
 def test_a_trial_on_a_spare_worker_stays_when_it_takes_the_lead():
     core, leader, spare = a_leader_and_a_worker_to_spare()
     report(core, spare, RUNGS[1], 0.9)

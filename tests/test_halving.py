@@ -113,6 +113,22 @@ def test_one_that_left_is_never_promoted_but_keeps_its_place():
     assert halving.promotable(last_call=True) is None
 
 
+def test_one_that_was_sent_on_and_never_went_waits_where_it_was():
+    halving = Halving((10, 30), 3)
+    for trial, gain in enumerate((0.3, 0.2, 0.1)):
+        halving.record(trial, 10, (gain,))
+    for _ in range(2):  # once while its old entry is still there
+        halving.leave(0)
+        halving.wait(0)
+        assert halving.promotable() == 0
+    halving.leave(0)
+    assert halving.runner_up() == 1
+    halving.wait(0)
+    halving.wait(7)  # never seen
+    assert halving.promotable() == 0
+    assert halving.crowded_out(10) == []
+
+
 def test_at_the_last_call_every_rung_sends_one_on():
     halving = Halving([10, 30], eta=3)
     halving.record(0, 10, (0.5,))

@@ -155,6 +155,8 @@ class Core:
             return Decision.CONTINUE
         if self._closed:
             self._cut_short.add(number)
+        elif goes_on:  # on a worker to spare, and nobody else trains on: it may still have earned its promotion
+            self._halving.wait(number)
         self._let_go(number)
         return Decision.STOP if self.ended(number) else Decision.PAUSE
 
@@ -279,14 +281,16 @@ class Core:
 
     def _readmit(self) -> None:
         """Brings the rungs to where the ledger stands."""
-        for record in self._ledger.records():
-            went_on = True
-            for report in record.reports:
-                if self._halving.is_rung(report.samples):
-                    went_on = self._rank(record.number, report)
-                    if report is not record.reports[-1] and not went_on:
-                        self._halving.leave(record.number)
+        records = self._ledger.records()
+        went_on = [True] * len(records)
+        reports = ((report.time, record.number, report) for record in records for report in record.reports)
+        for _, number, report in sorted(reports, key=lambda one: one[:2]):  # as they came in
+            if self._halving.is_rung(report.samples):
+                went_on[number] = self._rank(number, report)
+                if report is not records[number].reports[-1] and not went_on[number]:
+                    self._halving.leave(number)
+        for record in records:
             if record.state is not TrialState.OPEN:
                 self._halving.leave(record.number)
-            elif not record.reports or not self._halving.is_rung(record.reports[-1].samples) or went_on:
+            elif not record.reports or not self._halving.is_rung(record.reports[-1].samples) or went_on[record.number]:
                 self._restart.append(record.number)

@@ -153,6 +153,16 @@ class Halving:
         last = self._last.get(trial)
         return last is not None and last.rung.ranking.leads(last.key, last.cost)
 
+    def wait(self, trial: int) -> None:
+        """The trial waits where it last was, as one that was sent on and never went."""
+        last = self._last.get(trial)
+        if last is None:
+            return
+        waiting = last.rung.waiting.setdefault(last.cost, [])
+        if last.key not in waiting:  # one that has left may still lie there
+            heapq.heappush(waiting, last.key)
+        self._waits_at[trial] = last.rung
+
     def _first(self, rung: _Rung) -> tuple[int, int] | None:
         """Place and number of the best of those who wait at a rung."""
         heads = []

@@ -75,3 +75,7 @@ class Hyperband:
     def leave(self, trial: int) -> None:
         """The trial waits no longer: it goes on, or has ended."""
         self._brackets[self.bracket(trial)].leave(trial)
+
+    def wait(self, trial: int) -> None:
+        """The trial waits where it last was."""
+        self._brackets[self.bracket(trial)].wait(trial)

@@ -50,6 +50,7 @@ class Ledger:
         self._drawn: list[tuple[dict[str, Any], dict[str, BaseDistribution]]] = []
         self._observations: dict[int, tuple[TrialRecord, FrozenTrial]] = {}  # made anew when the record changes
         self._costs: dict[str, float] = dict(study.user_attrs.get(_COSTS, {}))
+        self._probes = tuple(Probe(**known) for known in study.user_attrs.get(_PROBES, ()))
         self._ranking = Ranking()  # by the best report
         for trial in study.get_trials(deepcopy=False):
             self._mend(trial)
@@ -126,10 +127,11 @@ class Ledger:
     @property
     def probes(self) -> tuple[Probe, ...]:
         """What the probes of the models gave, the best first; empty as long as none is known."""
-        return tuple(Probe(**known) for known in self._study.user_attrs.get(_PROBES, ()))
+        return self._probes
 
     @probes.setter
     def probes(self, probes: Sequence[Probe]) -> None:
+        self._probes = tuple(probes)
         self._study.set_user_attr(_PROBES, [asdict(probe) for probe in probes])
 
     @property

@@ -75,3 +75,6 @@ class Median:
     def leave(self, trial: int) -> None:
         """The trial goes on, or has ended."""
         self._behind.pop(trial, None)
+
+    def wait(self, trial: int) -> None:
+        """Nothing: nobody waits."""

@@ -42,6 +42,9 @@ class Policy(Protocol):
     def leave(self, trial: int) -> None:
         """The trial waits no longer."""
 
+    def wait(self, trial: int) -> None:
+        """The trial waits where it last was."""
+
 
 def policy(name: str, rungs: Sequence[int], eta: int, places: int = PLACES) -> Policy:
     """The policy of that name.
