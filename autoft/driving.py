@@ -61,8 +61,8 @@ class Clock:
 
     @property
     def left(self) -> float:
-        """Seconds left of the budget, never below 5; plenty where there is none."""
-        return 60.0 if self.budget is None else max(5.0, self.budget - self.elapsed)
+        """Seconds left of the budget, never below 5; infinite where there is none."""
+        return math.inf if self.budget is None else max(5.0, self.budget - self.elapsed)
 
     def timer(self, reserve: Callable[[], float], share: float = LEAST_SHARE) -> Timer | None:
         """Ends a phase so that `reserve()` seconds are left, but not before its `share`; None without a bound."""
@@ -101,7 +101,7 @@ class Training:
             rows, known = self._plan.splits.train, self._ledger.costs
             self._ledger.costs = model_costs(against, self.question, self._plan.models, rows, known)
         core = self._core(self._plan.workers)
-        late = self._clock.budget is not None and self._clock.left < MINIMUM_RESERVE
+        late = self._clock.left < MINIMUM_RESERVE
         if late and any(t.reports for t in self._ledger.records()):
             core.close(OUT_OF_TIME)  # not even the workers would have started
         if core.done:
@@ -151,12 +151,13 @@ class Training:
         )
 
     def _to_repeat(self, workers: int) -> tuple[TrialConfig, ...]:
-        """What the finals have left to train, as far as there is time for it."""
-        left = self._clock.left - self._reserve() if self._clock.budget is not None else math.inf
-        if left < 0:
+        """What the finals have left to train, as far as there is time for it; what time cut short is trained anew."""
+        left, repeats = self._clock.left - self._reserve(), self.repeats()
+        if left < 0 or not repeats.finalists:
             return ()
-        configs = self.repeats().within(left, self._ledger.records(), len(self._plan.splits.train), workers)
-        ended = {trial.config for trial in known_records(self._folder) if trial.state is not TrialState.OPEN}
+        configs = repeats.within(left, self._ledger.records(), len(self._plan.splits.train), workers)
+        unfinished = (TrialState.OPEN, TrialState.PRUNED)
+        ended = {trial.config for trial in known_records(self._folder) if trial.state not in unfinished}
         return tuple(config for config in configs if config not in ended)
 
     def _repeat(self, workers: int, stop: Stop) -> None:

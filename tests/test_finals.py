@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import autoft
-from autoft.finals import FOLDER, Repeats, needed, plain_recipe
+from autoft.finals import FOLDER, Repeats, needed, open_ledger, plain_recipe
 from autoft.finals.entrants import Attempt, Entrant, Kind, entrants
 from autoft.finals.predictions import keep, plain, read_before
-from autoft.records import Direction, Report, TrialConfig, TrialRecord, TrialState
+from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialRecord, TrialState
 from autoft.spec import Finals
 from autoft.training.soup import greedy, mean
 
@@ -127,6 +127,38 @@ def test_a_plain_recipe_that_was_cut_short_is_no_rival(tmp_path):
     state = {config: TrialState.PRUNED if config == PLAIN else TrialState.COMPLETE for config in found.configs}
     trained = [trial(i, 0.5, config=config, state=state[config]) for i, config in enumerate(found.configs)]
     assert [one.kind for one in entrants(tmp_path, found, trained, Direction.MAXIMIZE)] == [Kind.FINALIST]
+
+
+def test_what_was_cut_short_is_trained_anew_and_what_nobody_wants_any_more_is_not(tmp_path):
+    search = SearchRecord("id", "n", "text-classification", "accuracy", Direction.MAXIMIZE, 0.0)
+    one, two, three = (replace(PLAIN, seed=seed) for seed in (1, 2, 3))
+    (tmp_path / FOLDER).mkdir()
+    ledger = open_ledger(tmp_path, search, (one, two, three))
+    ledger.report(0, Report(100, 0.5, {"loss": 0.5}, 0.5, 1.0, 1.0))
+    ledger.prune(0, "out of time at 100 samples")
+    ledger.close()
+    ledger = open_ledger(tmp_path, search, (one, two))
+    known = [(record.config, record.state) for record in ledger.records()]
+    ledger.close()
+    assert known == [
+        (one, TrialState.PRUNED),
+        (two, TrialState.OPEN),
+        (three, TrialState.PRUNED),
+        (one, TrialState.OPEN),
+    ]
+    found = Repeats.of([trial(0, 0.9, config=PLAIN)], Finals(finalists=1, repeats=1, plain=False), plain=PLAIN)
+    cut, begun = trial(0, 0.5, config=one, state=TrialState.PRUNED), trial(3, None, config=one, state=TrialState.OPEN)
+    (entrant,) = entrants(tmp_path, found, [cut, begun], Direction.MAXIMIZE)
+    assert [attempt.best.value for attempt in entrant.attempts] == [0.9, 0.5]
+
+
+def test_the_plain_recipe_is_known_wherever_it_competes(tmp_path):
+    done = trial(0, 0.9, config=PLAIN)
+    (entrant,) = entrants(tmp_path, repeats([done], finalists=1, repeats=0), [], Direction.MAXIMIZE)
+    assert entrant.trains(PLAIN)
+    assert not entrant.trains(replace(PLAIN, seed=1))
+    assert not entrant.trains(None)
+    assert not replace(entrant, kind=Kind.SOUP).trains(PLAIN), "it only holds it"
 
 
 def test_predictions_are_kept_row_by_row(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from autoft.finals import predictions
 from autoft.finals.answers import answers
-from autoft.finals.entrants import Kind, entrants, others
+from autoft.finals.entrants import entrants, others
 from autoft.finals.judging import Judge, Judged
 from autoft.finals.outcome import Objective, chosen_first, outcome, winner_entry
 from autoft.finals.repeats import Repeats
@@ -36,6 +36,7 @@ _NO_PLAIN = (
     "the plain recipe was not trained to its end, so the winner is not compared with it; a larger budget leaves time "
     "for that"
 )
+_IS_PLAIN = "the winner is the plain recipe itself: nothing else that was tried did better on validation"
 _MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
 
 
@@ -166,7 +167,15 @@ class Closing:
         report["winner"] |= winner_entry(winner)
         wanted = plan.spec.search
         report |= pareto(search, wanted.against, ledger.records(), ledger.costs, wanted.within)
-        return report | outcome(judged, objective, choice, baselines=others, earlier=earlier, trained=len(self.trained))
+        return report | outcome(
+            judged,
+            objective,
+            choice,
+            plain=self.repeats.plain,
+            baselines=others,
+            earlier=earlier,
+            trained=len(self.trained),
+        )
 
     def _examined(self, winner: Judged, go_on: Callable[[float], bool], stopped: Callable[[], bool]) -> dict[str, Any]:
         """What else there is to know of the winner and of the data; what there is no time for is left out."""
@@ -195,8 +204,11 @@ class Closing:
     def _warnings(self, judged: Sequence[Judged], earlier: int) -> list[str]:
         """What keeps the result from meaning what it seems to mean."""
         found = [_AGAIN.format(earlier)] if earlier else []
-        if self.repeats.plain in self.repeats.configs and not any(one.entrant.kind is Kind.PLAIN for one in judged):
-            found.append(_NO_PLAIN)
+        if (plain := self.repeats.plain) is not None:
+            if judged[0].entrant.trains(plain):
+                found.append(_IS_PLAIN)
+            elif not any(one.entrant.trains(plain) for one in judged):
+                found.append(_NO_PLAIN)
         return found
 
     def _baselines(self, examples: Sequence[Any]) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class Entrant:
         whole = tuple(attempt.best.value for attempt in self.attempts if attempt.whole or not attempt.fresh)
         return whole or tuple(attempt.best.value for attempt in self.attempts)
 
+    def trains(self, config: TrialConfig | None) -> bool:
+        """Whether one of its trainings is that configuration's, to its end."""
+        alone = self.kind is not Kind.SOUP
+        return alone and any(attempt.whole and attempt.config == config for attempt in self.attempts)
+
     def chosen(self, direction: Direction) -> Attempt:
         """The training whose weights stand for it: the best on validation, the earlier one where two are equal."""
         return max(self.attempts, key=lambda a: (direction.gain(a.best.value), -self.attempts.index(a)))
@@ -85,7 +90,7 @@ def entrants(
         trained: What they have trained.
         direction: Of the objective.
     """
-    known = {trial.config: trial for trial in trained}
+    known = {trial.config: trial for trial in trained if trial.reports}
     found = []
     for trial in repeats.finalists:
         name = f"trial-{trial.number}"

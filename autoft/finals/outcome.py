@@ -9,7 +9,7 @@ from typing import Any
 
 from autoft.finals.entrants import Attempt, Kind
 from autoft.finals.judging import Judged
-from autoft.records import Direction
+from autoft.records import Direction, TrialConfig
 from autoft.report import Resampling, comparison_with, selection
 from autoft.report.labels import baseline_name
 
@@ -66,6 +66,7 @@ def outcome(
     objective: Objective,
     choice: selection.Choice,
     *,
+    plain: TrialConfig | None,
     baselines: Mapping[str, Any],
     earlier: int,
     trained: int,
@@ -76,6 +77,7 @@ def outcome(
         judged: The entrants, the winner first, with their scores on the test rows.
         objective: What they are measured by.
         choice: How the winner was chosen.
+        plain: The plain recipe, whether it competed by itself or as a trial of the search; None where it isn't wanted.
         baselines: Scores of trivial models on the test rows, by their name.
         earlier: Models that these test rows were read on before.
         trained: Trainings of the finals.
@@ -84,9 +86,15 @@ def outcome(
         `entrants`, `selection`, `comparisons`, `test_read` and `finals`.
     """
     winner = judged[0]
-    rivals = {one.name: objective.compare(winner.test, one.test, _words(one)) for one in judged[1:]}
+    the_plain_one = next((one.name for one in judged if one.entrant.trains(plain)), "")
+    rivals = {
+        one.name: objective.compare(
+            winner.test, one.test, "the plain recipe" if one.name == the_plain_one else _words(one)
+        )
+        for one in judged[1:]
+    }
     compared = {
-        "plain": rivals.get(Kind.PLAIN),
+        "plain": rivals.get(the_plain_one),
         "runner_up": rivals[judged[1].name] if judged[1:] else None,
         "baseline": _against_baseline(winner, objective, baselines),
     }
@@ -181,10 +189,4 @@ def _recipe(attempt: Attempt) -> dict[str, Any]:
 
 
 def _words(one: Judged) -> str:
-    match one.entrant.kind:
-        case Kind.PLAIN:
-            return "the plain recipe"
-        case Kind.SOUP:
-            return "the soup"
-        case _:
-            return f"trial {one.entrant.trial}"
+    return "the soup" if one.entrant.kind is Kind.SOUP else f"trial {one.entrant.trial}"

@@ -114,19 +114,22 @@ def plain_recipe(model: str, max_length: int, seed: int) -> TrialConfig:
 
 
 def open_ledger(folder: Path, search: SearchRecord, configs: Sequence[TrialConfig]) -> Ledger:
-    """The ledger of the finals, in which each of `configs` stands; those that were trained before aren't again.
+    """The ledger of the finals, in which `configs` are what is open; what was cut short before stands there once more.
 
     Args:
         folder: Of the search.
         search: What it is.
-        configs: What is to be trained.
+        configs: What is to be trained, and hasn't been to its end.
     """
     path = folder / FOLDER / _LEDGER
     path.parent.mkdir(exist_ok=True)
     ledger = Ledger.open(path) if path.is_file() else Ledger.create(path, search)
-    known = {record.config for record in ledger.records()}
+    under_way = {record.config: record.number for record in ledger.records() if record.state is TrialState.OPEN}
+    for config, number in under_way.items():
+        if config not in configs:  # the search went on meanwhile, and has other finalists
+            ledger.prune(number, "no longer in the finals")
     for config in configs:
-        if config not in known:
+        if config not in under_way:
             ledger.add(config, {}, {})
     return ledger
 

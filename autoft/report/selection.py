@@ -53,14 +53,12 @@ class Choice:
         order: Names, the winner first.
         scores: What each is ranked by, in the metric's own unit.
         spread: Standard deviation over seeds, pooled; None where nothing was trained with a second seed.
-        seeds: For each name the position in `values` of the seed whose model stands for it: its best on validation.
         rule: The rule as a sentence.
     """
 
     order: tuple[str, ...]
     scores: Mapping[str, float]
     spread: float | None
-    seeds: Mapping[str, int]
     rule: str
 
 
@@ -109,10 +107,6 @@ def choose(entrants: Sequence[Entrant], direction: Direction) -> Choice:
         order=tuple(entrant.name for entrant in ordered),
         scores={name: direction.gain(gain) for name, gain in gains.items()},
         spread=spread,
-        seeds={
-            entrant.name: max(range(len(entrant.values)), key=lambda i, e=entrant: direction.gain(e.values[i]))  # type: ignore[misc]
-            for entrant in entrants
-        },
         rule=_rule(entrants, direction, spread),
     )
 

@@ -42,8 +42,8 @@ def winner_key(
         entrants: The entrant of each of them.
     """
     name, seed = winner.get("entrant"), winner.get("seed")
-    for final, entrant in zip(finals, entrants, strict=True):
-        if entrant == name and final.config.seed == seed:
+    for final, entrant in reversed([*zip(finals, entrants, strict=True)]):  # one that was cut short was trained anew
+        if entrant == name and final.config.seed == seed and final.reports:
             return final_key(final)
     return trial_key(record)
 
