@@ -125,8 +125,8 @@ def test_a_disk_that_fills_up_leaves_the_checkpoint_before_as_it_was(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             checkpoint.save(Path(sys.argv[1]), {"weights": {"a": torch.zeros(1_000_000)}}, {"step": 2})
-        except Exception as error:
-            print("refused", type(error).__name__)
+        except OSError:
+            print("refused")
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)], capture_output=True, text=True, check=False

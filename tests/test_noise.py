@@ -180,6 +180,11 @@ def test_pairs_are_shown_as_pairs(tiny_bert):
     assert ("train", 7) in {(candidate["split"], candidate["row"]) for candidate in found["candidates"][:10]}
 
 
+def test_labels_that_are_all_rarer_than_there_are_folds_are_left_alone(tiny_bert):
+    table = sentences(40).assign(label=[f"label {i // 4}" for i in range(40)])
+    assert suspects(asked(table), inspect(str(tiny_bert)), table[:30], table[30:]) is None
+
+
 def test_a_search_that_is_stopped_waits_for_nothing(tiny_bert):
     table = sentences(200)
     assert suspects(asked(table), inspect(str(tiny_bert)), table[:150], table[150:], lambda: True) is None

@@ -68,6 +68,7 @@ def save(
         ValueError: `state` holds a number that JSON has no word for.
         OSError: The disk is full or not writable; the checkpoints before are untouched.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,8 +89,10 @@ def save(
         final = folder / f"{number:06d}"
         temporary.rename(final)
         _flush(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, SafetensorError):  # what safetensors makes of a full disk
+            raise OSError(str(error)) from error
         raise
     for old in _numbered(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

@@ -79,8 +79,8 @@ def suspects(
     Returns:
         `candidates`, the most doubtful first and at most `SHOWN`, each with `split`, `row` (from 0 in its split),
         `text`, `label`, `suggested` and `confidence`; `found`, how many labels are doubted in all; `checked`, how many
-        rows were looked at; `method`, a sentence. None where the task is not to find one of several labels, or it was
-        stopped.
+        rows were looked at; `method`, a sentence. None where the task is not to find one of several labels, no label
+        has as many rows as there are folds, or it was stopped.
     """
     import pandas as pd
 
@@ -97,6 +97,8 @@ def suspects(
     if features is None:
         return None
     given = np.array([example["labels"] for example in encoded.examples])
+    if np.bincount(given).max() < FOLDS:
+        return None
     views = of_features(features, given, len(labels)), of_words(rows.iloc[chosen], question.meta, given, len(labels))
     chances = out_of_sample(views, given, len(labels), question.seed)
     found = doubts(chances, given)
