@@ -411,9 +411,10 @@ def test_waiting_for_another_worker_ends_at_the_deadline(tmp_path):
     held = entries.lock(tmp_path, "k", shared=False)
     try:
         before = time.monotonic()
-        work = Work()
-        assert Store(tmp_path).build("k", layout_of(), work, before + 0.1) is None
+        work, store = Work(), Store(tmp_path)
+        assert store.build("k", layout_of(), work, before + 0.1) is None
         assert work.batches == 0
+        assert 0 < store.waited <= time.monotonic() - before
         assert time.monotonic() >= before + 0.1
     finally:
         held.close()

@@ -133,10 +133,14 @@ class Store:
     Args:
         folder: Is made where it isn't there yet.
         limit: Bytes; None takes a quarter of the disk's free space, 8 GiB at the most.
+
+    Attributes:
+        waited: Seconds for which it waited for what another worker built.
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self._folder, self._limit = folder, limit
+        self.waited = 0.0
 
     def open(self, key: str, layout: Layout) -> Activations | None:
         """The entry, where it is there and whole."""
@@ -183,6 +187,7 @@ class Store:
                     continue
             elif time.monotonic() < deadline:
                 time.sleep(NAP)
+                self.waited += NAP
                 continue
             return None
 

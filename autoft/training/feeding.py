@@ -64,6 +64,7 @@ class Feed:
         self._activations: Activations | None = None
         self._tensors: _Batch = {}  # of all rows, where a single token of each is enough
         self._split: Split | None = None
+        self._store = Store(Path(job.cache), job.cache_bytes)
         depth = config.freeze_depth
         if not depth:
             self.uncached = "LoRA trains a part of every block" if config.adapter == "lora" else "nothing is frozen"
@@ -86,10 +87,14 @@ class Feed:
             self._frozen = FrozenPart(
                 self._split, model, tokenizer, job.task, job.meta, info, config=config, rows=both, traits=traits
             )
-            self._store = Store(Path(job.cache), job.cache_bytes)
             self.uncached = self._frozen.settle()
         except Unsplittable as error:
             self.uncached = str(error)
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which it waited for what another worker computed."""
+        return self._store.waited
 
     def augmented(self, train: Encoded) -> None:
         """Takes the training rows as they are in this epoch."""

@@ -129,7 +129,10 @@ class FineTune:
         with rng.isolated():
             rng.install(self._rng)
             try:
-                if not self.ended and not self._feed.ready(deadline):
+                waited = self._feed.waited
+                ready = bool(self.ended) or self._feed.ready(deadline)
+                start += self._feed.waited - waited  # which was another worker's time
+                if not ready:
                     return None
                 set_train_mode(self._model)
                 while not self.ended:

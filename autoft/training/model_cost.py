@@ -15,7 +15,7 @@ import numpy as np
 
 from autoft.errors import ModelError
 from autoft.records import TrialConfig
-from autoft.training import models, rng
+from autoft.training import models, products, rng
 from autoft.training.locating import one_line
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def latency(question: Question, info: ModelInfo, rows: pd.DataFrame) -> float:
     torch.set_num_threads(question.threads)
     model: Any = _built(question, info)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    products.speed_up(model)  # so will be the model that is handed over
     tokenizer = models.load_tokenizer(info.path)
     length = models.usable_length(model, tokenizer, question.max_length)
     row = Encoded.of(question.task.encode(typical(rows, question.seed), tokenizer, question.meta, length))

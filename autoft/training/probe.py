@@ -20,6 +20,7 @@ from autoft.tasks.base import NOT_INPUTS, first_of_each_row
 from autoft.training import models, products
 from autoft.training.batching import collate, evaluation_batches
 from autoft.training.dataset import Encoded
+from autoft.training.devices import threads
 from autoft.training.linear import Features, Linear, Target, target
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Question:
         metric: Name of the objective.
         max_length: Tokens after which a text is cut.
         seed: Of the sample.
-        threads: CPU threads.
+        threads: CPU threads of the probes.
     """
 
     task: Task
@@ -124,11 +125,12 @@ def probe_models(
     held_out = _sample(validation, round(size * HELD_OUT), generator)
     fitted_on = _sample(train, size - len(held_out), generator)
     found = []
-    for info in infos:
-        one = _probe(question, info, fitted_on, held_out, stopped)
-        if one is None:
-            return []
-        found.append(one)
+    with threads(question.threads):
+        for info in infos:
+            one = _probe(question, info, fitted_on, held_out, stopped)
+            if one is None:
+                return []
+            found.append(one)
     gain = question.direction.gain
     found.sort(key=lambda one: -gain(one.probe.value))  # stable: the user's order between equals
     examples = first_of_each_row(found[0]._reader.encoded(held_out).examples)
@@ -177,7 +179,7 @@ def _probe(
 
 
 class Reader:
-    """A frozen model that turns rows into features.
+    """A frozen model that turns rows into features, with as many threads as torch has been given.
 
     Args:
         question: What for.
@@ -204,7 +206,6 @@ class Reader:
         """
         import torch
 
-        torch.set_num_threads(self._question.threads)
         batches = evaluation_batches(rows.lengths, _BATCH)
         found: list[Features] = []
         with torch.inference_mode():
