@@ -35,6 +35,14 @@ def test_the_folder_of_a_ray_that_autoft_started_is_gone_after_it(monkeypatch):
     assert (folder.parent / "session_latest").resolve() != folder
 
 
+def test_a_process_has_imported_what_takes_seconds_before_it_is_given_anything():
+    with cluster.ray_session(Resources(workers=1)):
+        import ray
+
+        modules = ray.get(ray.remote(lambda: list(sys.modules)).remote())
+    assert {"torch", "autoft.study.trainable", "transformers.modeling_utils"} <= set(modules)
+
+
 def test_a_place_that_the_user_named_is_kept(monkeypatch, short):
     monkeypatch.setenv("RAY_TMPDIR", str(short))
     with cluster.ray_session(Resources(workers=1)):

@@ -31,6 +31,13 @@ _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
+_STARTING = {
+    # Ray would start processes ahead whose environment is not that of the trials: they would never train, and take the
+    # cores from the probes meanwhile.
+    "RAY_prestart_worker_first_driver": "0",
+    # A process is taken for ready once it has imported what takes seconds.
+    "RAY_preload_python_modules": "autoft.study.trainable,transformers.modeling_utils",
+}
 _PATIENCE = 10.0  # seconds for a collection that another thread has begun
 
 
@@ -49,8 +56,7 @@ def ray_session(resources: Resources) -> Iterator[int]:
         return
     local: dict[str, Any] = {}
     if resources.address is None:
-        # The processes that Ray starts ahead of the trials import what takes seconds while the models are probed.
-        os.environ.setdefault("RAY_preload_python_modules", "autoft.study.trainable")
+        os.environ |= {key: os.environ.get(key, value) for key, value in _STARTING.items()}
         local = {"num_cpus": cores(), "include_dashboard": False}
     try:
         context = ray.init(
