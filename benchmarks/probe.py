@@ -128,11 +128,10 @@ def combinations(runs: Sequence[Run]) -> list[Run]:
 
 
 def figures(runs: Sequence[Run]) -> dict[str, list[float]]:
-    """One rank correlation for every combination, and the number of winners that were dropped in each."""
+    """One rank correlation for every combination that has one (its models' scores differ), and the models dropped."""
     known = combinations(runs)
     return {
         "rank_correlation": [one["correlation"] for one in known if np.isfinite(one["correlation"])],
-        "winners_dropped": [float(one["winner_dropped"]) for one in known],
         "models_dropped": [float(len(one["dropped"])) for one in known],
     }
 
@@ -198,10 +197,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with material.scratch(given.scratch) as folder:
             runs.append(run(data, seed, folder, given.rows))
         print(f"{data}, seed {seed}: {runs[-1]['finetuned']}", flush=True)
+    lost = sum(one["winner_dropped"] for one in combinations(runs))
     settings = {"data": given.data, "seeds": given.seeds, "rows": given.rows, "rates": RATES, "epochs": EPOCHS}
     results.write(
-        "probe", figures(runs), runs=runs, targets=TARGETS, settings=settings, tables=tables(runs), plot=plot(runs),
-        folder=given.out,
+        "probe", figures(runs), runs=runs, constants={"winners_dropped": lost}, targets=TARGETS, settings=settings,
+        tables=tables(runs), plot=plot(runs), folder=given.out,
     )  # fmt: skip
 
 

@@ -62,7 +62,8 @@ def record(job: Job, config: TrialConfig) -> dict[str, Any]:
 
     Returns:
         The knobs; `samples`, `value` and `loss` at each milestone; `train`, seconds for a sample; `evaluate`, seconds
-        for the validation rows; `load`, seconds until training can begin.
+        for the validation rows; `load`, seconds until the model is there; the frozen part, computed once for all,
+        counts nowhere.
     """
     from autoft.training.finetune import FineTune
 

@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from autoft.records import TrialConfig
 from autoft.tasks.text_classification import TextClassification
-from autoft.training import dataset, models, optim, products
+from autoft.training import dataset, dropout, models, optim, products
 from autoft.training.batching import Rows, bucketed_batches, collate
 from autoft.training.finetune import FineTune
 from autoft.training.freezing import block_list, freeze, set_train_mode
@@ -141,6 +141,7 @@ def bare_suffix(job: Job, config: TrialConfig) -> dict[str, float]:
     freeze(model, config.freeze_depth, collate(train.examples[:2], tokenizer), info.blocks)
     blocks = block_list(model, info.blocks)
     products.speed_up(model)  # the same arithmetic as a trial's
+    dropout.speed_up(model)
     order = bucketed_batches(train.lengths, config.batch_size, config.seed, 0)
     inputs = [_border(model, blocks, config.freeze_depth, train.examples, rows, tokenizer) for rows in order]
     set_train_mode(model)

@@ -44,7 +44,7 @@ class World:
         space: What can be searched.
         start: Points to try first.
         anchor: The one of them that is never paused.
-        best: The best value that was recorded at the end of a horizon.
+        best: The best value that was recorded anywhere.
     """
 
     def __init__(self, recorded: Mapping[str, Any], space: Mapping[str, Any]) -> None:

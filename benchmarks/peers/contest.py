@@ -42,7 +42,7 @@ class Contestant:
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
-        Contestant(OURS, "autoft_search", "autoft, its defaults"),
+        Contestant(OURS, "autoft_search", "autoft; of its finals only the soup, which trains nothing"),
         Contestant(
             REFERENCE,
             "hf_optuna",
