@@ -90,6 +90,6 @@ def test_the_document_names_every_tag_that_is_set(store, tmp_path) -> None:
     )
     listed = set(re.findall(r"`((?:autoft\.|winner)[a-z_]*)`", DOCUMENT.read_text(encoding="utf-8")))
     used = {tag for run in store.runs() for tag in run.data.tags if not tag.startswith("mlflow.")}
-    # What tells one child from the next, and what is said of the baseline, is for autoft's own eyes.
-    assert used - listed == {"autoft.trial", "autoft.final", "autoft.against_baseline"}
+    # What tells one child from the next is for autoft's own eyes.
+    assert used - listed == {"autoft.trial", "autoft.final"}
     assert listed - used <= {"autoft.replaces"}
