@@ -37,7 +37,7 @@ _NO_PLAIN = (
     "for that"
 )
 _IS_PLAIN = "the winner is the plain recipe itself: nothing else that was tried did better on validation"
-_MEASURED_FOR = 1.5  # seconds for the latency of each size of a batch
+_MEASURED_FOR = 0.75  # seconds for the latency of each size of a batch
 
 
 def judging_threads(plan: Plan) -> int:

@@ -63,6 +63,7 @@ class Judge:
         self._folder = folder
         self._job = job
         self._splits = splits
+        self._once = 0.0  # seconds that a model takes for the validation rows, at the most
         self.examples: list[Example] = []
         """The first example of each test row, once they are read."""
 
@@ -115,17 +116,17 @@ class Judge:
             scores, examples = predictor.evaluated(self._splits.validation)
             return self._gain(self._measure(scores, examples))
 
-        began = time.monotonic()
-        gain = judge(export.best_weights(first.checkpoints))  # what training reported may be of a lower precision
-        once = time.monotonic() - began
+        # What training reported may be of a lower precision.
+        known = self._gain(origin.validation_metrics) if origin.attempt is first else None
+        gain = known or judge(export.best_weights(first.checkpoints))
         # What comes after: the soup on validation, and all of them on the test rows.
-        after = once * (1 + (len(judged) + 1) * len(self._splits.test) / len(self._splits.validation))
+        after = self._once * (1 + (len(judged) + 1) * len(self._splits.test) / len(self._splits.validation))
         mixed = greedy(
             pretrained,
             [lambda attempt=attempt: export.best_weights(attempt.checkpoints) for attempt in alike],  # type: ignore[misc]
             gain,
             judge,
-            lambda: go_on(once + after),
+            lambda: go_on(self._once + after),
         )
         if mixed is None:
             return None
@@ -175,9 +176,11 @@ class Judge:
         return Predictor.assembled(self._job, one.attempt.config, one.load())
 
     def _judged(self, entrant: Entrant, attempt: Attempt, load: Callable[[], Weights]) -> Judged:
+        began = time.monotonic()
         weights = load()
         predictor = Predictor.assembled(self._job, attempt.config, weights)
         scores, examples = predictor.evaluated(self._splits.validation)
+        self._once = max(self._once, time.monotonic() - began)
         predictions.keep(self._folder, "validation", entrant.name, scores, examples)
         return Judged(entrant, attempt, load, _digest(weights), scores, self._measure(scores, examples))
 
