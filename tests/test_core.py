@@ -387,6 +387,25 @@ def test_ten_thousand_trials_on_a_thousand_workers():
     assert best.state is TrialState.COMPLETE
 
 
+def test_until_the_clock_rings_those_who_wait_are_trained_on():
+    for trials, goes_on in ((None, True), (3, False)):
+        core = make_core(make_ledger(), workers=1, trials=trials)
+        for gain in (0.3, 0.2, 0.1):
+            assert report(core, core.next(), RUNGS[0], gain) is Decision.PAUSE
+        core.drain()
+        assert core.next() == 0
+        core.complete(0, "horizon")
+        assert core.done is not goes_on
+        assert core.next() == (1 if goes_on else None)
+        if goes_on:
+            assert core.report(1) is Decision.CONTINUE
+            core.complete(1, "horizon")
+            assert core.next() == 2
+            core.close("out of time")
+            assert core.report(2) is Decision.PAUSE
+            assert core.done
+
+
 def test_the_clock_is_to_blame_for_those_who_waited_when_it_rang():
     ledger = make_ledger()
     core = make_core(ledger, workers=2)

@@ -75,6 +75,7 @@ class Core:
         self._spare: set[int] = set()  # those among the running that only use a worker nobody else needs
         self._restart: list[int] = []
         self._draining = False
+        self._lingering = False  # the clock will end the search, and until then a worker is better used than idle
         self._closed = ""
         self._cut_short: set[int] = set()
         self._readmit()
@@ -101,7 +102,7 @@ class Core:
     @property
     def done(self) -> bool:
         """Nothing runs, and nothing will."""
-        return not self._running and self._waiting() is None and not self._may_start()
+        return not self._running and self._waiting() is None and not self._may_start() and self._beside() is None
 
     def next(self) -> int | None:
         """The number of the trial to run now, taken as running from here on; None where a worker has to wait.
@@ -115,11 +116,8 @@ class Core:
             number = self._draw()
             if number is None:  # the space is exhausted: from now on those who wait are all there is
                 number = self._waiting()
-        if number is None and self._running - self._spare and not self._closed:
-            # Others train on, and a worker would stand idle: the best of those who wait may show what is in it.
-            number = self._halving.runner_up()
-            if number is not None:
-                self._spare.add(number)
+        if number is None and (number := self._beside()) is not None:
+            self._spare.add(number)
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
@@ -151,7 +149,7 @@ class Core:
                     self._ledger.prune(behind, self._behind(self._ledger[behind]))
         if number in self._spare and self._halving.leads(number):
             self._spare.discard(number)  # whatever it runs on, the search is about it now
-        if goes_on and not self._closed and (number not in self._spare or self._running - self._spare):
+        if goes_on and not self._closed and (number not in self._spare or self._spares_go_on):
             return Decision.CONTINUE
         if self._closed:
             self._cut_short.add(number)
@@ -181,8 +179,9 @@ class Core:
             self._running.add(number)
 
     def drain(self) -> None:
-        """No new trials from here on; those that lead go on to their end."""
+        """No new trials from here on; those that lead go on to their end, and beside them whoever waits."""
         self._draining = True
+        self._lingering = self._trials is None  # else it is over when they are
 
     def close(self, reason: str) -> None:
         """Nothing is trained from here on: every running trial is paused at its next sign of life."""
@@ -245,6 +244,14 @@ class Core:
         if self._restart:
             return self._restart[0]
         return self._halving.promotable(last_call=not self._may_start())
+
+    @property
+    def _spares_go_on(self) -> bool:
+        return self._lingering or bool(self._running - self._spare)
+
+    def _beside(self) -> int | None:
+        """The best of those who wait, where a worker would stand idle: it may show what is in it."""
+        return self._halving.runner_up() if self._spares_go_on and not self._closed else None
 
     def _may_start(self) -> bool:
         if self._closed or self._draining:
