@@ -116,9 +116,10 @@ class Judge:
             scores, examples = predictor.evaluated(self._splits.validation)
             return self._gain(self._measure(scores, examples))
 
-        # What training reported may be of a lower precision.
-        known = self._gain(origin.validation_metrics) if origin.attempt is first else None
-        gain = known or judge(export.best_weights(first.checkpoints))
+        if origin.attempt is first:
+            gain = self._gain(origin.validation_metrics)
+        else:
+            gain = judge(export.best_weights(first.checkpoints))  # what training reported may be of a lower precision
         # What comes after: the soup on validation, and all of them on the test rows.
         after = self._once * (1 + (len(judged) + 1) * len(self._splits.test) / len(self._splits.validation))
         mixed = greedy(

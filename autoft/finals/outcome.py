@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autoft.finals.entrants import Attempt, Kind
+from autoft.finals.entrants import Attempt, Entrant, Kind
 from autoft.finals.judging import Judged
 from autoft.records import Direction, TrialConfig
 from autoft.report import Resampling, comparison_with, selection
@@ -86,15 +86,9 @@ def outcome(
         `entrants`, `selection`, `comparisons`, `test_read` and `finals`.
     """
     winner = judged[0]
-    the_plain_one = next((one.name for one in judged if one.entrant.trains(plain)), "")
-    rivals = {
-        one.name: objective.compare(
-            winner.test, one.test, "the plain recipe" if one.name == the_plain_one else _words(one)
-        )
-        for one in judged[1:]
-    }
+    rivals = {one.name: objective.compare(winner.test, one.test, _words(one.entrant, plain)) for one in judged[1:]}
     compared = {
-        "plain": rivals.get(the_plain_one),
+        "plain": next((rivals[one.name] for one in judged[1:] if one.entrant.trains(plain)), None),
         "runner_up": rivals[judged[1].name] if judged[1:] else None,
         "baseline": _against_baseline(winner, objective, baselines),
     }
@@ -188,5 +182,7 @@ def _recipe(attempt: Attempt) -> dict[str, Any]:
     return {"name": attempt.name, "params": attempt.config.as_dict(), "samples": attempt.best.samples}
 
 
-def _words(one: Judged) -> str:
-    return "the soup" if one.entrant.kind is Kind.SOUP else f"trial {one.entrant.trial}"
+def _words(entrant: Entrant, plain: TrialConfig | None) -> str:
+    if entrant.trains(plain):
+        return "the plain recipe"
+    return "the soup" if entrant.kind is Kind.SOUP else f"trial {entrant.trial}"

@@ -75,7 +75,7 @@ class Core:
         self._spare: set[int] = set()  # those among the running that only use a worker nobody else needs
         self._restart: list[int] = []
         self._draining = False
-        self._lingering = False  # the clock will end the search, and until then a worker is better used than idle
+        self._lingering = False  # the clock alone will end the search, and until then no worker has to be idle
         self._closed = ""
         self._cut_short: set[int] = set()
         self._readmit()
