@@ -118,6 +118,8 @@ def _each(runs: Sequence[Run]) -> results.Table:
 def _notes(runs: Sequence[Run]) -> list[str]:
     remarks = {(run.contestant, remark): None for run in runs for remark in run.remarks}
     notes = [
+        "It measures what is missing in `peers-runs`; `python -m benchmarks.peers --again` measures it all anew, and "
+        "`--help` names the contestants.",
         "Wall clock: from the start of the contestant's process, imports included, until it has searched and the "
         "winner's model is there to be used; for autoft that includes its own test score, report and MLflow.",
         "By default autoft also trains its best configurations again with other seeds, and a plain recipe beside them. "
