@@ -138,10 +138,11 @@ class SearchSection(_Section):
     later and later; `median` ends those behind the median of a rung; `none` trains each to its end."""
 
     eta: Annotated[int, Field(ge=2, le=10)] = 3
-    """Each rung has `eta` times the samples of the one before, and one in `eta` trials goes on to it."""
+    """One in `eta` trials goes on from a rung. From one to the next the samples grow by as much, in whole epochs once
+    they are more than one."""
 
     first_rung: Annotated[int, Field(ge=1)] | None = None
-    """Training samples seen at the first rung; by default well inside the first epoch."""
+    """Training samples seen at the first rung; by default well inside the first epoch, where the data are enough."""
 
     patience: Annotated[int, Field(ge=1)] = 3
     """A trial ends after this many evaluations in a row without a new best."""

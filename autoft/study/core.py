@@ -116,12 +116,14 @@ class Core:
             number = self._draw()
             if number is None:  # the space is exhausted: from now on those who wait are all there is
                 number = self._waiting()
-        if number is None and (number := self._beside()) is not None:
+        if number is not None:
+            self._halving.send(number)
+        elif (number := self._beside()) is not None:
             self._spare.add(number)
+            self._halving.leave(number)
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
-            self._halving.leave(number)
             self._running.add(number)
         return number
 
@@ -226,7 +228,7 @@ class Core:
         gain, cost = self._gain(report), self._ledger.cost(number)
         goes_on = self._halving.record(number, report.samples, gain, spare=spare, cost=cost)
         if not goes_on and self._ledger[number].config == self._anchor:
-            self._halving.leave(number)
+            self._halving.send(number)
             return True
         return goes_on
 
@@ -292,10 +294,9 @@ class Core:
         went_on = [True] * len(records)
         reports = ((report.time, record.number, report) for record in records for report in record.reports)
         for _, number, report in sorted(reports, key=lambda one: one[:2]):  # as they came in
+            self._halving.send(number)  # where it waited, it was promoted since
             if self._halving.is_rung(report.samples):
                 went_on[number] = self._rank(number, report)
-                if report is not records[number].reports[-1] and not went_on[number]:
-                    self._halving.leave(number)
         for record in records:
             if record.state is not TrialState.OPEN:
                 self._halving.leave(record.number)

@@ -72,8 +72,12 @@ class Hyperband:
         """Whether nobody of its bracket is better at the last rung that the trial reached."""
         return self._brackets[self.bracket(trial)].leads(trial)
 
+    def send(self, trial: int) -> None:
+        """The trial, if it waits, goes on by right of its place."""
+        self._brackets[self.bracket(trial)].send(trial)
+
     def leave(self, trial: int) -> None:
-        """The trial waits no longer: it goes on, or has ended."""
+        """The trial waits no longer, and nobody was sent on."""
         self._brackets[self.bracket(trial)].leave(trial)
 
     def wait(self, trial: int) -> None:

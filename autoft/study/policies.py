@@ -39,8 +39,11 @@ class Policy(Protocol):
     def leads(self, trial: int) -> bool:
         """Whether nobody is better where the trial last was."""
 
+    def send(self, trial: int) -> None:
+        """The trial, if it waits, goes on by right of its place."""
+
     def leave(self, trial: int) -> None:
-        """The trial waits no longer."""
+        """The trial waits no longer, and nobody was sent on."""
 
     def wait(self, trial: int) -> None:
         """The trial waits where it last was."""
