@@ -35,8 +35,7 @@ _STARTING = {
     # Ray would start processes ahead whose environment is not that of the trials: they would never train, and take the
     # cores from the probes meanwhile.
     "RAY_prestart_worker_first_driver": "0",
-    # A process is taken for ready once it has imported what takes seconds.
-    "RAY_preload_python_modules": "autoft.study.trainable,transformers.modeling_utils",
+    "RAY_preload_python_modules": "autoft.study.preload",
 }
 _PATIENCE = 10.0  # seconds for a collection that another thread has begun
 
