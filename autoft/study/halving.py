@@ -25,7 +25,7 @@ _APART = 1.5  # times the samples: a rung closer to the end of the first epoch t
 
 
 def default_rungs(rows: int, epochs: int, eta: int, batch_size: int, first: int | None = None) -> tuple[int, ...]:
-    """Rungs that grow by `eta`: within the first epoch in samples, then in epochs, at the ends of 1, `eta`, `eta * eta`.
+    """Rungs that grow by `eta`: within the first epoch in samples, then in whole epochs, from the first on.
 
     At the end of an epoch every trial is evaluated anyway, and one with so long a horizon has nothing left to train.
 
