@@ -268,7 +268,7 @@ def test_only_the_best_that_wait_keep_their_place():
     pruned = [record for record in ledger.records() if record.state is TrialState.PRUNED]
     assert len(waiting) == 8
     assert [record.number for record in waiting] == list(range(8))
-    assert all("not among the best" in record.reason and record.reports for record in pruned)
+    assert all("that went on from" in record.reason and record.reports for record in pruned)
 
 
 def test_a_trial_whose_worker_died_counts_as_running_again():
@@ -476,6 +476,52 @@ def test_a_single_worker_is_never_spare():
         report(core, core.next(), RUNGS[0], gain)
     assert core.next() == 1
     assert core.next() is None
+
+
+def test_failures_after_a_promotion_leave_a_trial_that_is_trained_to_its_end():
+    ledger = make_ledger()
+    core = make_core(ledger, trials=6)
+    gains = dict(enumerate((0.1, 0.2, 0.3, 0.6, 0.5, 0.4)))
+    while (number := core.next()) is not None:
+        if not ledger[number].reports and report(core, number, RUNGS[0], gains[number]) is Decision.PAUSE:
+            continue
+        if number in (2, 3):
+            core.fail(number, "diverged")
+        else:
+            core.complete(number, "horizon")
+    core.settle()
+    assert TrialState.COMPLETE in {record.state for record in ledger.records()}
+
+
+def test_a_search_that_goes_on_keeps_the_places_that_were_taken(tmp_path):
+    gains = (0.5, 0.4, 0.3, 0.6, 0.2, 0.1)
+
+    def begun(path):
+        core = make_core(make_ledger(path), trials=20)
+        for gain in gains[:3]:
+            report(core, core.next(), RUNGS[0], gain)
+        assert core.next() == 0
+        return core
+
+    def decided(core):
+        assert report(core, core.next(), RUNGS[0], gains[3]) is Decision.PAUSE  # one of four has gone on already
+        assert report(core, core.next(), RUNGS[0], gains[4]) is Decision.PAUSE
+        assert report(core, core.next(), RUNGS[0], gains[5]) is Decision.PAUSE
+        return core.next()
+
+    for failed in (True, False):
+        path = tmp_path / f"{failed}.db"
+        core = begun(path)
+        if failed:
+            core.fail(0, "diverged")
+        else:
+            report(core, 0, RUNGS[1], 0.5)
+        core._ledger.close()
+        again = make_core(Ledger.open(path), trials=20)
+        if failed:
+            assert report(again, again.next(), RUNGS[0], gains[3]) is Decision.CONTINUE  # its place is free
+        else:
+            assert decided(again) == 3
 
 
 COSTS = {"tiny": 4e6, "mini": 2e7}

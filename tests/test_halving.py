@@ -43,6 +43,7 @@ def test_too_few_rows_for_a_rung_leave_none():
 def test_the_first_rung_leaves_time_to_begin_to_learn_however_few_the_rows_are():
     for batch_size in (8, 16, 32):
         assert default_rungs(300, epochs=4, eta=3, batch_size=batch_size) == (900,)
+        assert default_rungs(520, epochs=4, eta=3, batch_size=batch_size) == (1_040,)
     assert default_rungs(2_000, epochs=4, eta=3, batch_size=64)[:1] == (16 * 64,)
 
 
@@ -186,17 +187,34 @@ def test_the_best_of_a_rung_goes_on_at_the_last_call_whoever_has_gone_before():
     assert promoted(halving, last_call=True) == [3]
 
 
-def test_who_leaves_for_a_spare_worker_takes_no_place():
+def test_who_goes_on_with_a_spare_worker_takes_no_place():
     halving = Halving([10], eta=3)
-    halving.record(0, 10, (0.2,))
-    halving.leave(0)
-    halving.record(1, 10, (0.1,))
-    halving.record(2, 10, (0.0,))
-    assert promoted(halving) == []
-    halving.wait(0)
-    assert promoted(halving) == [0]
-    halving.wait(0)
-    assert promoted(halving) == [0]
+    for trial, gain in enumerate((0.3, 0.2, 0.1)):
+        halving.record(trial, 10, (gain,))
+    assert promoted(halving, last_call=True) == [0]
+    halving.send(halving.runner_up())  # 1, which none of three can have earned
+    for trial in (3, 4, 5):
+        halving.record(trial, 10, (0.9,))
+    assert promoted(halving) == [3]
+
+
+def test_one_that_was_sent_on_and_never_went_gives_its_place_back():
+    halving = Halving([10], eta=3)
+    for trial, gain in enumerate((0.3, 0.2, 0.1)):
+        halving.record(trial, 10, (gain,))
+    for _ in range(2):
+        assert promoted(halving) == [0]
+        halving.wait(0)
+
+
+@pytest.mark.parametrize(("gone", "next_one"), [("withdraw", [3]), ("leave", [])])
+def test_the_place_of_one_that_failed_is_free(gone, next_one):
+    halving = Halving([10], eta=3)
+    for trial, gain in enumerate((0.1, 0.2, 0.3)):
+        halving.record(trial, 10, (gain,))  # 2 goes on at once
+    getattr(halving, gone)(2)  # it failed, or ended further on
+    gone_on = [trial for trial, gain in ((3, 0.4), (4, 0.0)) if halving.record(trial, 10, (gain,))]
+    assert gone_on + promoted(halving) == next_one
 
 
 SMALL, LARGE = 4e6, 2e7

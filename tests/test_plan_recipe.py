@@ -132,7 +132,7 @@ def test_a_search_under_any_scheduler_ends_with_every_trial_ended_and_some_train
     assert TrialState.COMPLETE in states
     assert (TrialState.PRUNED in states) == (scheduler != "none")
     if scheduler == "median":
-        assert any(record.reason.startswith("not among the best 1/2 at ") for record in ledger.records())
+        assert any(record.reason.startswith("not among the 1/2 that went on from ") for record in ledger.records())
 
 
 @pytest.mark.parametrize("scheduler", ["hyperband", "median"])

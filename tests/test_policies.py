@@ -151,7 +151,7 @@ def test_at_the_last_call_a_trial_of_each_bracket_comes_to_its_end(eta):
     for trial in at:
         train(trial)
     while (trial := hyperband.promotable(last_call=True)) is not None:
-        hyperband.leave(trial)
+        hyperband.send(trial)
         train(trial)
     ended = {hyperband.bracket(trial) for trial in at if at[trial] == len(RUNGS)}
     assert ended == {hyperband.bracket(trial) for trial in at}

@@ -42,9 +42,9 @@ _SECRET = re.compile(
     r"token|password|passwd|secret|credential|api_?key|access_?key|private_?key|auth(?!or)", re.IGNORECASE
 )
 
-# New objects, by generation. The libraries that are imported here make a million; with Python's own numbers a fifth of
-# the time of that goes into looking for garbage among them.
-_COLLECTED_AFTER = (100_000, 20, 20)
+# New objects, by generation. The libraries that are imported here make a million; with Python's own 700 a fifth of the
+# time of that goes into looking for garbage among them.
+_COLLECTED_AFTER = (20_000, 10, 10)
 
 
 def _version(wanted: bool) -> None:

@@ -138,8 +138,8 @@ class SearchSection(_Section):
     later and later; `median` ends those behind the median of a rung; `none` trains each to its end."""
 
     eta: Annotated[int, Field(ge=2, le=10)] = 3
-    """One in `eta` trials goes on from a rung. From one to the next the samples grow by as much, in whole epochs once
-    they are more than one."""
+    """One in `eta` trials goes on from a rung, and the next one is `eta` times as far: in samples within the first
+    epoch, then in epochs."""
 
     first_rung: Annotated[int, Field(ge=1)] | None = None
     """Training samples seen at the first rung; by default well inside the first epoch, where the data are enough."""

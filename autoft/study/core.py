@@ -116,14 +116,12 @@ class Core:
             number = self._draw()
             if number is None:  # the space is exhausted: from now on those who wait are all there is
                 number = self._waiting()
-        if number is not None:
-            self._halving.send(number)
-        elif (number := self._beside()) is not None:
+        if number is None and (number := self._beside()) is not None:
             self._spare.add(number)
-            self._halving.leave(number)
         if number is not None:
             if number in self._restart:
                 self._restart.remove(number)
+            self._halving.send(number)
             self._running.add(number)
         return number
 
@@ -177,7 +175,7 @@ class Core:
     def retry(self, number: int) -> None:
         """The trial's worker died, and it is being run again from its last checkpoint, wherever it stood."""
         if self._ledger[number].state is TrialState.OPEN:
-            self._halving.leave(number)
+            self._halving.send(number)
             self._running.add(number)
 
     def drain(self) -> None:
@@ -208,7 +206,7 @@ class Core:
                 self._ledger.prune(record.number, self._behind(record))
 
     def _behind(self, record: TrialRecord) -> str:
-        return f"not among the best 1/{self._halving.eta} at {record.samples:,} samples"
+        return f"not among the 1/{self._halving.eta} that went on from {record.samples:,} samples"
 
     def _gain(self, report: Report) -> tuple[float, float]:
         # Early on many trials are equal, all at the majority's accuracy; the loss tells them apart.
@@ -238,7 +236,14 @@ class Core:
 
     def _leave(self, number: int) -> None:
         self._let_go(number)
-        self._halving.leave(number)
+        self._end(self._ledger[number])
+
+    def _end(self, record: TrialRecord) -> None:
+        """Takes a trial that has ended from the rungs; if it was sent on and came to nothing, its place is free."""
+        if record.state is TrialState.FAILED or self._halving.is_rung(record.samples):
+            self._halving.withdraw(record.number)
+        else:
+            self._halving.leave(record.number)
 
     def _waiting(self) -> int | None:
         if self._closed:
@@ -292,13 +297,18 @@ class Core:
         """Brings the rungs to where the ledger stands."""
         records = self._ledger.records()
         went_on = [True] * len(records)
-        reports = ((report.time, record.number, report) for record in records for report in record.reports)
-        for _, number, report in sorted(reports, key=lambda one: one[:2]):  # as they came in
-            self._halving.send(number)  # where it waited, it was promoted since
+        events: list[tuple[float, int, Report | None]] = [
+            (report.time, record.number, report) for record in records for report in record.reports
+        ]
+        events += [(record.finished or 0.0, record.number, None) for record in records if self.ended(record.number)]
+        for _, number, report in sorted(events, key=lambda event: (*event[:2], event[2] is None)):  # as they came in
+            if report is None:
+                self._end(records[number])
+                continue
+            self._halving.send(number)  # where it waited, it went on since
             if self._halving.is_rung(report.samples):
                 went_on[number] = self._rank(number, report)
         for record in records:
-            if record.state is not TrialState.OPEN:
-                self._halving.leave(record.number)
-            elif not record.reports or not self._halving.is_rung(record.reports[-1].samples) or went_on[record.number]:
+            at_rung = bool(record.reports) and self._halving.is_rung(record.reports[-1].samples)
+            if record.state is TrialState.OPEN and (not at_rung or went_on[record.number]):
                 self._restart.append(record.number)

@@ -73,12 +73,16 @@ class Hyperband:
         return self._brackets[self.bracket(trial)].leads(trial)
 
     def send(self, trial: int) -> None:
-        """The trial, if it waits, goes on by right of its place."""
+        """The trial, if it waits, goes on."""
         self._brackets[self.bracket(trial)].send(trial)
 
     def leave(self, trial: int) -> None:
-        """The trial waits no longer, and nobody was sent on."""
+        """The trial has ended, beyond the last rung that it reached."""
         self._brackets[self.bracket(trial)].leave(trial)
+
+    def withdraw(self, trial: int) -> None:
+        """The trial has ended at the last rung that it reached, or failed."""
+        self._brackets[self.bracket(trial)].withdraw(trial)
 
     def wait(self, trial: int) -> None:
         """The trial waits where it last was."""

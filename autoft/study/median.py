@@ -72,13 +72,11 @@ class Median:
         """Whether the trial waits for nobody: all do that haven't fallen behind."""
         return trial not in self._behind
 
-    def send(self, trial: int) -> None:
-        """The trial goes on."""
-        self.leave(trial)
-
     def leave(self, trial: int) -> None:
         """The trial goes on, or has ended."""
         self._behind.pop(trial, None)
+
+    send = withdraw = leave
 
     def wait(self, trial: int) -> None:
         """Nothing: nobody waits."""

@@ -40,10 +40,13 @@ class Policy(Protocol):
         """Whether nobody is better where the trial last was."""
 
     def send(self, trial: int) -> None:
-        """The trial, if it waits, goes on by right of its place."""
+        """The trial, if it waits, goes on."""
 
     def leave(self, trial: int) -> None:
-        """The trial waits no longer, and nobody was sent on."""
+        """The trial has ended, beyond the last rung that it reached."""
+
+    def withdraw(self, trial: int) -> None:
+        """The trial has ended at the last rung that it reached, or failed."""
 
     def wait(self, trial: int) -> None:
         """The trial waits where it last was."""
