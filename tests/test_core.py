@@ -510,18 +510,20 @@ def test_a_search_that_goes_on_keeps_the_places_that_were_taken(tmp_path):
         return core.next()
 
     for failed in (True, False):
-        path = tmp_path / f"{failed}.db"
-        core = begun(path)
-        if failed:
-            core.fail(0, "diverged")
-        else:
-            report(core, 0, RUNGS[1], 0.5)
-        core._ledger.close()
-        again = make_core(Ledger.open(path), trials=20)
-        if failed:
-            assert report(again, again.next(), RUNGS[0], gains[3]) is Decision.CONTINUE  # its place is free
-        else:
-            assert decided(again) == 3
+        for resumed in (True, False):
+            path = tmp_path / f"{failed}-{resumed}.db"
+            core = begun(path)
+            if failed:
+                core.fail(0, "diverged")
+            else:
+                report(core, 0, RUNGS[1], 0.5)
+            if resumed:
+                core._ledger.close()
+                core = make_core(Ledger.open(path), trials=20)
+            if failed:
+                assert report(core, core.next(), RUNGS[0], gains[3]) is Decision.CONTINUE  # its place is free
+            else:
+                assert decided(core) == 3
 
 
 COSTS = {"tiny": 4e6, "mini": 2e7}
