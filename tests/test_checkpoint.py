@@ -34,6 +34,21 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path):
     assert torch.equal(found.tensors("rng")["cpu"], torch.get_rng_state())
 
 
+@pytest.mark.parametrize("filled", [0, 1, 9_999, 10_000, 30_000])
+def test_a_large_matrix_comes_back_bit_for_bit_and_takes_the_room_of_its_rows(tmp_path, filled):
+    torch.manual_seed(0)
+    matrix = torch.zeros(30_000, 40)
+    matrix[torch.randperm(30_000)[:filled]] = torch.randn(filled, 40)
+    checkpoint.save(tmp_path, {"optimizer": {"exp_avg": matrix, "weight": matrix[::2].contiguous()}}, {})
+    found = checkpoint.load_latest(tmp_path)
+    assert found.tensors("optimizer").keys() == {"exp_avg", "weight"}
+    assert torch.equal(found.tensors("optimizer")["exp_avg"], matrix)
+    assert torch.equal(found.tensors("optimizer")["weight"], matrix[::2])
+    size = (found.folder / "optimizer.safetensors").stat().st_size
+    written = filled if filled < 15_000 else 30_000
+    assert size < written * 160 + 15_000 * 160 + 40_000
+
+
 def test_nothing_is_found_where_nothing_was_saved(tmp_path):
     assert checkpoint.load_latest(tmp_path / "none") is None
     assert checkpoint.load_latest(tmp_path) is None
@@ -87,7 +102,7 @@ def test_two_damaged_checkpoints_are_none_at_all(tmp_path):
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
-    "manifest", ["[]", "null", '{"format": 1}', '{"format": 2, "groups": [], "sha256": {}}', "\x00", '{"sha256": 3}']
+    "manifest", ["[]", "null", '{"format": 1}', '{"format": 3, "groups": [], "digests": {}}', "\x00", '{"digests": 3}']
 )
 def test_a_manifest_of_any_other_shape_is_no_manifest(tmp_path, manifest):
     write(tmp_path, 1)
@@ -100,7 +115,7 @@ def test_a_manifest_that_leaves_out_a_file_is_refused(tmp_path):
     write(tmp_path, 1)
     path = write(tmp_path, 2) / "manifest.json"
     manifest = json.loads(path.read_text())
-    del manifest["sha256"]["weights.safetensors"]
+    del manifest["digests"]["weights.safetensors"]
     path.write_text(json.dumps(manifest))
     assert checkpoint.load_latest(tmp_path).state["step"] == 1
 

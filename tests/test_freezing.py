@@ -121,6 +121,26 @@ def test_freezing_draws_no_random_numbers_and_keeps_the_mode():
     assert model.training
 
 
+@pytest.mark.parametrize(("name", "depth"), [("albert", 1), ("bert", 2), ("bert", 3), ("deberta-v2", 1)])
+def test_a_model_that_is_built_alike_is_frozen_alike_without_being_run(name, depth, monkeypatch):
+    batch, first = a_batch(), build(name)
+    names = freeze(first, depth, batch, BLOCKS[name])
+    again = build(name)
+    monkeypatch.setattr(type(again), "forward", None)
+    assert freeze(again, depth, batch, BLOCKS[name]) == names
+    frozen = [[hasattr(module, "_autoft_frozen") for module in model.modules()] for model in (first, again)]
+    assert frozen[0] == frozen[1]
+
+
+def test_a_model_with_code_of_its_own_is_run_however_alike_it_looks():
+    freeze(build("bert"), 1, a_batch(), 3)
+    changed = build("bert")
+    whole, calls = changed.bert.embeddings.forward, []
+    changed.bert.embeddings.forward = lambda *args, **kwargs: (calls.append(1), whole(*args, **kwargs))[1]
+    freeze(changed, 1, a_batch(), 3)
+    assert calls
+
+
 @pytest.mark.parametrize("depth", [-1, 4])
 def test_a_depth_that_the_model_does_not_have_is_refused(depth):
     with pytest.raises(ModelError, match=f"BertForSequenceClassification has 3 blocks, so {depth} of them can't be"):

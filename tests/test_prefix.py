@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from autoft.records import TrialConfig
 from autoft.tasks.text_classification import TextClassification
+from autoft.training import frozen
 from autoft.training.agreement import difference
 from autoft.training.finetune import FineTune
 from autoft.training.freezing import block_list, freeze, set_train_mode
@@ -248,6 +249,27 @@ def test_a_fine_tune_of_every_kind_is_cached_and_gives_the_same(tiny_job, tiny_m
         for one, other in zip(run(cached), run(plain), strict=True):
             assert one.metrics == pytest.approx(other.metrics, abs=1e-4)
             assert one.train_loss == pytest.approx(other.train_loss, abs=1e-4)
+
+
+def test_what_was_found_good_is_not_tried_again_by_another_worker(tiny_job, tiny_bert, tmp_path, monkeypatch):
+    job, config = replace(tiny_job, cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
+    assert not FineTune(job, config).uncached
+    monkeypatch.setattr(frozen, "_tried", {})  # as in another process
+    monkeypatch.setattr(frozen, "difference", lambda *args, **kwargs: "it was tried again")
+    assert not FineTune(job, config).uncached
+    assert "tried again" in FineTune(job, replace(config, freeze_depth=2)).uncached
+
+
+def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch):
+    job, config = replace(tiny_job, task=Own(), cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
+    assert not FineTune(job, config).uncached
+    monkeypatch.setattr(frozen, "_tried", {})
+    monkeypatch.setattr(frozen, "difference", lambda *args, **kwargs: "it was tried again")
+    assert "tried again" in FineTune(job, config).uncached
+
+
+class Own(TextClassification):
+    """A task of a user's."""
 
 
 def test_a_task_that_reorders_its_batch_trains_uncached_and_says_why(tiny_job, tiny_bert, tmp_path):

@@ -4,6 +4,7 @@
                states.bin    shape (tokens, width): the rows one after another at their true length, longest first
            KEY.part/         the same while it is being built, and how far that is
            KEY.lock          shared by those who read the entry, held alone by whoever builds or evicts it
+           KEY.good          the suffix of a model was found to give what the whole model gives, and with which token
 
 An entry is a pure function of what its key stands for: its batches are always the same ones, whoever computes
 them. So a build may stop after any of them and be taken up by another worker. It counts as soon as it is whole,
@@ -12,6 +13,7 @@ when its folder gets its name.
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import shutil
@@ -20,6 +22,7 @@ import warnings
 import weakref
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -32,6 +35,7 @@ from autoft.training.batching import Rows
 from autoft.training.entries import HEADER, NAP, PART, PROGRESS, STATES, Header, lock, make_room, whole
 
 Compute = Callable[[Rows], torch.Tensor]
+GOOD = ".good"
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,22 @@ class Store:
                 self.waited += NAP
                 continue
             return None
+
+    def settled(self, key: str) -> tuple[int | None] | None:
+        """What `settle` has kept, in this process or in another one; None where it has kept nothing."""
+        try:
+            token = json.loads((self._folder / f"{key}{GOOD}").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return (token,) if token is None or isinstance(token, int) else None
+
+    def settle(self, key: str, token: int | None) -> None:
+        """Keeps which token of a text is needed, None for all; a disk that takes nothing any more keeps nothing."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draft = self._folder / f"{key}{GOOD}.{os.getpid()}"
+            draft.write_text(json.dumps(token), encoding="ascii")
+            draft.replace(self._folder / f"{key}{GOOD}")
 
     def discard(self, key: str) -> None:
         """Throws away what was built of an entry that can't be finished, unless somebody else is at it."""

@@ -87,7 +87,7 @@ class Feed:
             self._frozen = FrozenPart(
                 self._split, model, tokenizer, job.task, job.meta, info, config=config, rows=both, traits=traits
             )
-            self.uncached = self._frozen.settle()
+            self.uncached = self._frozen.settle(self._store)
         except Unsplittable as error:
             self.uncached = str(error)
 

@@ -8,7 +8,7 @@ began, and from which parameters was the input of that block computed? The secon
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _FROZEN = "_autoft_frozen"
+_KNOWN = {"torch", "transformers", "autoft"}  # whose modules are the same where the config is
+# What was found at a border, by name: parameters and modules. A worker trains many trials of the same few models.
+_borders: dict[Hashable, tuple[list[str], list[str]]] = {}
 
 
 def freeze(model: PreTrainedModel, depth: int, batch: Mapping[str, torch.Tensor], blocks: int) -> list[str]:
@@ -44,7 +47,7 @@ def freeze(model: PreTrainedModel, depth: int, batch: Mapping[str, torch.Tensor]
     if not 0 < depth <= blocks:
         raise ModelError(f"freeze_depth: {name} has {blocks} blocks, so {depth} of them can't be frozen")
     stack = block_list(model, blocks)
-    prefix, done = _record(model, stack, depth, batch)
+    prefix, done = _border(model, stack, depth, batch)
     prefix.update(parameter for block in stack[:depth] for parameter in block.parameters())
     prefix.update(parameter for module in done for parameter in module.parameters())
     if any(parameter in prefix for block in stack[depth:] for parameter in block.parameters()):
@@ -77,7 +80,7 @@ def distances(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], blocks:
         ModelError: The model has no plain list of blocks.
     """
     stack = block_list(model, blocks)
-    before, _ = _record(model, stack, 0, batch)
+    before, _ = _border(model, stack, 0, batch)
     found = {parameter: blocks + 1 if parameter in before else 0 for parameter in model.parameters()}
     for i, block in enumerate(stack):
         found |= dict.fromkeys(block.parameters(), blocks - i)
@@ -118,6 +121,34 @@ def block_list(model: PreTrainedModel, blocks: int) -> list[nn.Module]:
             f"set freeze_depth to 0 for this model"
         )
     return list(found[0])
+
+
+def traits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> Hashable | None:
+    """All that decides which way a batch takes through a model; None where the code of others does."""
+    modules = list(model.modules())
+    if any(type(module).__module__.partition(".")[0] not in _KNOWN or "forward" in vars(module) for module in modules):
+        return None
+    trained = tuple(parameter.requires_grad for parameter in model.parameters())
+    shapes = tuple(sorted((key, tensor.dim()) for key, tensor in batch.items()))
+    return type(model), model.config.to_json_string(), tuple(map(type, modules)), trained, shapes
+
+
+def _border(
+    model: PreTrainedModel, stack: list[nn.Module], depth: int, batch: Mapping[str, torch.Tensor]
+) -> tuple[set[nn.Parameter], list[nn.Module]]:
+    """As `_record` finds it, once in a process for models that are built alike."""
+    known = traits(model, batch)
+    parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
+    if known is None or (known, depth) not in _borders:
+        read, done = _record(model, stack, depth, batch)
+        if known is None:
+            return read, done
+        _borders[known, depth] = (
+            [name for name, parameter in parameters.items() if parameter in read],
+            [name for name, module in modules.items() if module in set(done)],
+        )
+    names, done_names = _borders[known, depth]
+    return {parameters[name] for name in names}, [modules[name] for name in done_names]
 
 
 def _record(

@@ -12,20 +12,24 @@ Computing a frozen prefix once was done before by AutoFreeze (Liu et al. 2021), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from autoft.training.freezing import block_list, probe, set_train_mode
+from autoft.training.freezing import block_list, probe, set_train_mode, traits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 Batch = Mapping[str, torch.Tensor]
 _Extra = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+_Form = tuple[Any, list[_Extra | None]]
+# What was recorded of models: calls of the last frozen block, names of the modules that had begun by then, and what the
+# frozen blocks return.
+_ways: dict[Hashable, tuple[int, list[str], list[_Form]]] = {}
 
 
 class Unsplittable(Exception):  # noqa: N818 - it never leaves `autoft.training`
@@ -53,8 +57,8 @@ class Split:
     def __init__(self, model: PreTrainedModel, depth: int, blocks: int, batch: Batch) -> None:
         self._model: Any = model
         self._frozen = block_list(model, blocks)[:depth]
-        self._forms: dict[nn.Module, tuple[Any, list[_Extra | None]]] = {}
-        calls, begun = self._record(batch)
+        self._forms: dict[nn.Module, _Form] = {}
+        calls, begun = self._way(batch)
         self._calls = calls  # of the last frozen block in one forward pass
         inner = {module for block in self._frozen for module in block.modules()}
         was_training = model.training
@@ -138,6 +142,20 @@ class Split:
             hook.remove()
         raise Unsplittable(f"its blocks didn't all run: {len(found)} calls of the last frozen one")
 
+    def _way(self, batch: Batch) -> tuple[int, list[nn.Module]]:
+        """As `_record` finds it, once in a process for models that are built alike."""
+        known = traits(self._model, batch)
+        modules = dict(self._model.named_modules())
+        if known is None or (known, len(self._frozen)) not in _ways:
+            calls, begun = self._record(batch)
+            if known is None:
+                return calls, begun
+            begun_names = [name for name, module in modules.items() if module in set(begun)]
+            _ways[known, len(self._frozen)] = calls, begun_names, [self._forms[block] for block in self._frozen]
+        calls, names, forms = _ways[known, len(self._frozen)]
+        self._forms = dict(zip(self._frozen, forms, strict=True))
+        return calls, [modules[name] for name in names]
+
     def _record(self, batch: Batch) -> tuple[int, list[nn.Module]]:
         """Runs the batch; the calls of the last frozen block, and the modules that had begun when it was done."""
         begun: dict[nn.Module, None] = {}
@@ -191,7 +209,7 @@ class Split:
             module.training = training
 
 
-def _form(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> tuple[Any, list[_Extra | None]]:
+def _form(args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any) -> _Form:
     """How a block returns its hidden states, and where it has what it returns beside them; None: it made it."""
     if isinstance(output, torch.Tensor):
         return torch.Tensor, []
