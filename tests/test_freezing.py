@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 from tiny import configs
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, BigBirdConfig
 
 from autoft.errors import ModelError
 from autoft.training.freezing import freeze, set_train_mode
@@ -139,6 +139,17 @@ def test_a_model_with_code_of_its_own_is_run_however_alike_it_looks():
     changed.bert.embeddings.forward = lambda *args, **kwargs: (calls.append(1), whole(*args, **kwargs))[1]
     freeze(changed, 1, a_batch(), 3)
     assert calls
+
+
+def test_a_model_that_becomes_another_when_it_is_run_is_run_every_time():
+    config = BigBirdConfig(
+        vocab_size=200, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, num_labels=2, attention_type="block_sparse",
+    )  # fmt: skip
+    for _ in range(3):  # with texts as short as these its attention is another one
+        model = AutoModelForSequenceClassification.from_config(config)
+        freeze(model, 2, a_batch(), 3)
+        assert model.bert.encoder.attention_type == "original_full"
 
 
 @pytest.mark.parametrize("depth", [-1, 4])

@@ -11,6 +11,7 @@ from tiny import configs, more_configs, save_model
 from transformers import AutoModelForSequenceClassification
 
 from autoft.records import TrialConfig
+from autoft.tasks.base import completed
 from autoft.tasks.text_classification import TextClassification
 from autoft.training import frozen
 from autoft.training.agreement import difference
@@ -260,16 +261,35 @@ def test_what_was_found_good_is_not_tried_again_by_another_worker(tiny_job, tiny
     assert "tried again" in FineTune(job, replace(config, freeze_depth=2)).uncached
 
 
-def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch):
-    job, config = replace(tiny_job, task=Own(), cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
+class Own(TextClassification):
+    """A task of a user's."""
+
+
+class Bare:
+    """One that derives from none, and gets the defaults of what it leaves out."""
+
+    name = "bare"
+
+    def __getattr__(self, name):
+        if name.startswith("_") or name == "collate":
+            raise AttributeError(name)
+        return getattr(TextClassification(), name)
+
+
+def changed():
+    task = TextClassification()
+    task.loss = TextClassification().loss
+    return task
+
+
+@pytest.mark.parametrize("task", [Own(), Bare(), changed()], ids=["derived", "bare", "changed"])
+def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch, task):
+    job = replace(tiny_job, task=completed(task), cache=str(tmp_path))
+    config = config_of(tiny_bert, freeze_depth=1)
     assert not FineTune(job, config).uncached
     monkeypatch.setattr(frozen, "_tried", {})
     monkeypatch.setattr(frozen, "difference", lambda *args, **kwargs: "it was tried again")
     assert "tried again" in FineTune(job, config).uncached
-
-
-class Own(TextClassification):
-    """A task of a user's."""
 
 
 def test_a_task_that_reorders_its_batch_trains_uncached_and_says_why(tiny_job, tiny_bert, tmp_path):

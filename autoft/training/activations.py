@@ -201,7 +201,7 @@ class Store:
             token = json.loads((self._folder / f"{key}{GOOD}").read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
-        return (token,) if token is None or isinstance(token, int) else None
+        return (token,) if token is None or (type(token) is int and token in (0, -1)) else None
 
     def settle(self, key: str, token: int | None) -> None:
         """Keeps which token of a text is needed, None for all; a disk that takes nothing any more keeps nothing."""

@@ -130,10 +130,12 @@ def _verified(path: Path) -> Checkpoint | None:
 
 
 def _packed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    import torch
+
     packed = {}
     for name, tensor in tensors.items():
         packed[name] = tensor.contiguous()
-        if tensor.dim() == 2 and tensor.numel() >= _LARGE:
+        if tensor.dim() == 2 and tensor.numel() >= _LARGE and tensor.dtype == torch.float32:
             filled = tensor.any(dim=1)
             if 2 * int(filled.sum()) < len(filled):
                 packed |= {name: tensor[filled], f"{name}{_ROWS}": filled}

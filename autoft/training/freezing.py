@@ -8,7 +8,7 @@ began, and from which parameters was the input of that block computed? The secon
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -124,13 +124,21 @@ def block_list(model: PreTrainedModel, blocks: int) -> list[nn.Module]:
 
 
 def traits(model: PreTrainedModel, batch: Mapping[str, torch.Tensor]) -> Hashable | None:
-    """All that decides which way a batch takes through a model; None where the code of others does."""
-    modules = list(model.modules())
-    if any(type(module).__module__.partition(".")[0] not in _KNOWN or "forward" in vars(module) for module in modules):
-        return None
-    trained = tuple(parameter.requires_grad for parameter in model.parameters())
+    """All that decides which way a batch takes through a model; None where the code of others may have a say in it.
+
+    What is not seen is an attribute of a module that was changed after it was made, and that no config tells of.
+    """
+    order: dict[nn.Module, int] = {}
+    modules = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        if type(module).__module__.partition(".")[0] not in _KNOWN or "forward" in vars(module):
+            return None
+        if module._forward_hooks or module._forward_pre_hooks:
+            return None
+        modules.append((name, type(module), order.setdefault(module, len(order))))
+    trained = tuple((name, p.requires_grad) for name, p in model.named_parameters(remove_duplicate=False))
     shapes = tuple(sorted((key, tensor.dim()) for key, tensor in batch.items()))
-    return type(model), model.config.to_json_string(), tuple(map(type, modules)), trained, shapes
+    return type(model), model.config.to_json_string(), tuple(modules), trained, shapes
 
 
 def _border(
@@ -141,19 +149,17 @@ def _border(
     parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
     if known is None or (known, depth) not in _borders:
         read, done = _record(model, stack, depth, batch)
-        if known is None:
-            return read, done
-        _borders[known, depth] = (
-            [name for name, parameter in parameters.items() if parameter in read],
-            [name for name, module in modules.items() if module in set(done)],
-        )
+        if known is not None and traits(model, batch) == known:  # BigBird makes other modules when it is first run
+            names = [name for name, parameter in parameters.items() if parameter in read]
+            _borders[known, depth] = names, [name for name, module in modules.items() if module in done]
+        return read, list(done)
     names, done_names = _borders[known, depth]
     return {parameters[name] for name in names}, [modules[name] for name in done_names]
 
 
 def _record(
     model: PreTrainedModel, stack: list[nn.Module], depth: int, batch: Mapping[str, torch.Tensor]
-) -> tuple[set[nn.Parameter], list[nn.Module]]:
+) -> tuple[set[nn.Parameter], Collection[nn.Module]]:
     """Runs the batch, and watches the border between the last frozen and the first trained block.
 
     Returns:
@@ -202,7 +208,7 @@ def _record(
             hook.remove()
         model.train(was_training)
     read = {parameter for parameter, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
-    return read, list(finished)
+    return read, finished.keys()
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

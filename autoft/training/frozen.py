@@ -14,7 +14,7 @@ import transformers
 import xxhash
 
 from autoft import __version__
-from autoft.tasks.base import NOT_INPUTS
+from autoft.tasks.base import NOT_INPUTS, original
 from autoft.training.activations import Activations, Layout, Store, real, spread
 from autoft.training.agreement import difference
 from autoft.training.batching import Rows, collate, token_batches
@@ -96,14 +96,16 @@ class FrozenPart:
         """Finds out what is needed of the activations: what was found good once, in this process or another, stays so.
 
         Returns:
-            Why they are of no use; empty where they are. The model is left in its training mode.
+            Why they are of no use; empty where they are. The model may be left in its training mode.
         """
         if self.rows.lengths.min() < 1:
             return "there is a text without a token"
-        question = _digest([self._keys[-1], self.model.config.to_json_string(), repr(self.meta)])
+        kinds = sorted({f"{type(module).__module__}.{type(module).__qualname__}" for module in self.model.modules()})
+        question = _digest([self._keys[-1], self.model.config.to_json_string(), repr(self.meta), *kinds])
         if question not in _tried:
             # A user's task may be another one tomorrow, under the same name.
-            ours = type(self.task).__module__.startswith("autoft.")
+            task = original(self.task)
+            ours = type(task).__module__.startswith("autoft.") and not vars(task)
             known = store.settled(question) if ours else None
             _tried[question] = (*known, "") if known else self._try()
             if ours and not known and not _tried[question][1]:

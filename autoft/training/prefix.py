@@ -12,7 +12,7 @@ Computing a frozen prefix once was done before by AutoFreeze (Liu et al. 2021), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -148,18 +148,18 @@ class Split:
         modules = dict(self._model.named_modules())
         if known is None or (known, len(self._frozen)) not in _ways:
             calls, begun = self._record(batch)
-            if known is None:
-                return calls, begun
-            begun_names = [name for name, module in modules.items() if module in set(begun)]
-            _ways[known, len(self._frozen)] = calls, begun_names, [self._forms[block] for block in self._frozen]
+            if known is not None and traits(self._model, batch) == known:
+                names = [name for name, module in modules.items() if module in begun]
+                _ways[known, len(self._frozen)] = calls, names, [self._forms[block] for block in self._frozen]
+            return calls, list(begun)
         calls, names, forms = _ways[known, len(self._frozen)]
         self._forms = dict(zip(self._frozen, forms, strict=True))
         return calls, [modules[name] for name in names]
 
-    def _record(self, batch: Batch) -> tuple[int, list[nn.Module]]:
+    def _record(self, batch: Batch) -> tuple[int, Collection[nn.Module]]:
         """Runs the batch; the calls of the last frozen block, and the modules that had begun when it was done."""
         begun: dict[nn.Module, None] = {}
-        before: list[nn.Module] = []
+        before: dict[nn.Module, None] = {}
         calls = 0
 
         def started(module: nn.Module, args: Any) -> None:
@@ -170,7 +170,7 @@ class Split:
             self._forms.setdefault(module, _form(args, kwargs, output))
             if module is self._frozen[-1]:
                 calls += 1
-                before[:] = begun
+                before.update(begun)
 
         hooks = [module.register_forward_pre_hook(started) for module in self._model.modules()]
         hooks += [block.register_forward_hook(ended, with_kwargs=True) for block in self._frozen]
@@ -186,7 +186,7 @@ class Split:
                 set_train_mode(self._model)
         if len(self._forms) < len(self._frozen):
             raise Unsplittable("not all of its frozen blocks run")
-        return calls, before
+        return calls, before.keys()
 
     def _shortened(self, block: nn.Module, hidden: torch.Tensor) -> Callable[..., Any]:
         """A forward pass of `block` that gives `hidden`, and beside it what the block would have given."""
