@@ -20,6 +20,7 @@ from autoft.records import Direction
 from autoft.tasks.carrying import dumps
 from autoft.tasks.text_regression import TextRegression
 from autoft.testing import check_task, faults
+from autoft.testing.models import word_pieces
 from autoft.training.predict import Predictor
 
 GUIDE = (Path(__file__).parent.parent / "docs" / "new-task.md").read_text(encoding="utf-8")
@@ -283,3 +284,11 @@ def test_code_that_lies_in_a_model_folder_is_never_run(folder):
     (folder / "my_task.py").write_text("raise SystemExit('it was run')", encoding="utf-8")
     with pytest.raises(InputError, match="work in the folder that holds it, not in the model's"):
         Predictor.load(folder)
+
+
+def test_the_words_of_the_smallest_model_are_the_same_every_time(tmp_path):
+    texts = ["a slow film", "A lovely, lovely ending", "café 24", "a film"] * 3
+    first, second = word_pieces(texts, 60), word_pieces(texts, 60)
+    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+    assert first.tokenize("Lovely films, café!") == ["lovely", "film", "##s", ",", "cafe", "[UNK]"]
+    assert len(word_pieces(texts, 20)) == 20

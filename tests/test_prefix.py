@@ -254,6 +254,7 @@ def test_a_fine_tune_of_every_kind_is_cached_and_gives_the_same(tiny_job, tiny_m
 
 def test_what_was_found_good_is_not_tried_again_by_another_worker(tiny_job, tiny_bert, tmp_path, monkeypatch):
     job, config = replace(tiny_job, cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
+    monkeypatch.setattr(frozen, "_tried", {})
     assert not FineTune(job, config).uncached
     monkeypatch.setattr(frozen, "_tried", {})  # as in another process
     monkeypatch.setattr(frozen, "difference", lambda *args, **kwargs: "it was tried again")
@@ -286,6 +287,7 @@ def changed():
 def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch, task):
     job = replace(tiny_job, task=completed(task), cache=str(tmp_path))
     config = config_of(tiny_bert, freeze_depth=1)
+    monkeypatch.setattr(frozen, "_tried", {})
     assert not FineTune(job, config).uncached
     monkeypatch.setattr(frozen, "_tried", {})
     monkeypatch.setattr(frozen, "difference", lambda *args, **kwargs: "it was tried again")
