@@ -284,6 +284,18 @@ def changed():
 
 
 @pytest.mark.parametrize("task", [Own(), Bare(), changed()], ids=["derived", "bare", "changed"])
+@pytest.mark.parametrize("kept", ["true", "5", "-1", "0", "[" * 100_000, "\xff", ""])
+def test_a_note_that_can_not_be_right_is_none(tiny_job, tiny_bert, tmp_path, monkeypatch, kept):
+    job, config = replace(tiny_job, cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
+    monkeypatch.setattr(frozen, "_tried", {})
+    FineTune(job, config)
+    (note,) = tmp_path.glob("*.good")
+    note.write_text(kept, encoding="latin-1")
+    monkeypatch.setattr(frozen, "_tried", {})
+    assert not FineTune(job, config).uncached
+    assert note.read_text(encoding="ascii") == "null"
+
+
 def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch, task):
     job = replace(tiny_job, task=completed(task), cache=str(tmp_path))
     config = config_of(tiny_bert, freeze_depth=1)

@@ -195,13 +195,19 @@ class Store:
                 continue
             return None
 
-    def settled(self, key: str) -> tuple[int | None] | None:
-        """What `settle` has kept, in this process or in another one; None where it has kept nothing."""
+    def settled(self, key: str, *, alone: bool) -> tuple[int | None] | None:
+        """What `settle` has kept, in this process or in another one; None where it has kept nothing.
+
+        Args:
+            key: As `settle` got it.
+            alone: Whether a single token can be all that is needed.
+        """
+        possible = {"null": None, "0": 0, "-1": -1} if alone else {"null": None}
         try:
-            token = json.loads((self._folder / f"{key}{GOOD}").read_text(encoding="ascii"))
+            kept = (self._folder / f"{key}{GOOD}").read_text(encoding="ascii")
         except (OSError, ValueError):
             return None
-        return (token,) if token is None or (type(token) is int and token in (0, -1)) else None
+        return (possible[kept],) if kept in possible else None
 
     def settle(self, key: str, token: int | None) -> None:
         """Keeps which token of a text is needed, None for all; a disk that takes nothing any more keeps nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ import torch
 import transformers
 import xxhash
 
-from autoft import __version__
 from autoft.tasks.base import NOT_INPUTS, original
 from autoft.training.activations import Activations, Layout, Store, real, spread
 from autoft.training.agreement import difference
@@ -73,7 +73,7 @@ class FrozenPart:
             torch.__version__,
             transformers.__version__,
             f"{type(self.model).__name__} {self.model.device.type} {self.task.name}",
-            f"{tokenizer.pad_token_id} {tokenizer.padding_side} {_CHUNK} {__version__}",
+            f"{tokenizer.pad_token_id} {tokenizer.padding_side} {_CHUNK} {version('autoft')}",
             (Path(self.info.path) / "config.json").read_text(encoding="utf-8"),
             *self.traits,
         ]
@@ -106,7 +106,7 @@ class FrozenPart:
             # A user's task may be another one tomorrow, under the same name.
             task = original(self.task)
             ours = type(task).__module__.startswith("autoft.") and not vars(task)
-            known = store.settled(question) if ours else None
+            known = store.settled(question, alone=self.depth == self.info.blocks) if ours else None
             _tried[question] = (*known, "") if known else self._try()
             if ours and not known and not _tried[question][1]:
                 store.settle(question, _tried[question][0])
