@@ -283,8 +283,11 @@ def changed():
     return task
 
 
-@pytest.mark.parametrize("task", [Own(), Bare(), changed()], ids=["derived", "bare", "changed"])
-@pytest.mark.parametrize("kept", ["true", "5", "-1", "0", "[" * 100_000, "\xff", ""])
+@pytest.mark.parametrize(
+    "kept",
+    ["true", "5", "-1", "0", "[" * 100_000, "\xff", ""],
+    ids=["true", "5", "last", "first", "deep", "odd", "empty"],
+)
 def test_a_note_that_can_not_be_right_is_none(tiny_job, tiny_bert, tmp_path, monkeypatch, kept):
     job, config = replace(tiny_job, cache=str(tmp_path)), config_of(tiny_bert, freeze_depth=1)
     monkeypatch.setattr(frozen, "_tried", {})
@@ -296,6 +299,7 @@ def test_a_note_that_can_not_be_right_is_none(tiny_job, tiny_bert, tmp_path, mon
     assert note.read_text(encoding="ascii") == "null"
 
 
+@pytest.mark.parametrize("task", [Own(), Bare(), changed()], ids=["derived", "bare", "changed"])
 def test_a_users_task_is_tried_in_every_process(tiny_job, tiny_bert, tmp_path, monkeypatch, task):
     job = replace(tiny_job, task=completed(task), cache=str(tmp_path))
     config = config_of(tiny_bert, freeze_depth=1)
