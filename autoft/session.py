@@ -158,7 +158,7 @@ class Session:
             repeats=training.repeats(),
             trained=trained,
             probed=probed,
-            notes=tuple(training.notes),
+            notes=(*training.notes, *self._passed_over()),
         ).judge(
             go_on=lambda seconds: self._clock.left > SPARE + seconds and not stop.requested,
             stopped=lambda: stop.requested,
@@ -189,6 +189,16 @@ class Session:
         return bool(
             report["trials"]["total"] == len(self._ledger.records()) and report.get("finals", 0) == len(trained)
         )
+
+    def _passed_over(self) -> list[str]:
+        """That the best trial can't win, where its weights are no longer what they were."""
+        first = ranked(self._ledger.records(), self._ledger.search.direction)[0]
+        if self._training.handed_in(first):
+            return []
+        return [
+            f"trial {first.number} was the best on validation and could not win, for its weights are damaged or gone; "
+            f"a search with --replace trains it again"
+        ]
 
     def _check_trained(self) -> None:
         """Whether there is a trial whose best weights are there, and whole.

@@ -97,8 +97,9 @@ def test_a_search_knows_what_it_replaces(given, tmp_path):
     assert begin().replaces == ()
 
 
-def test_a_damaged_winner_gives_way_to_the_next(given, tmp_path):
-    result = autoft.search(**given)
+def test_a_damaged_winner_gives_way_to_the_next_and_it_is_told(given, tmp_path):
+    result = autoft.search(**given, finals=False)
+    assert not any("could not win" in note for note in result.report["notes"])
     first = result.report["winner"]["trial"]
     weights = next((result.folder / "checkpoints" / f"{first:05d}").rglob("best.safetensors"))
     raw = bytearray(weights.read_bytes())
@@ -107,6 +108,7 @@ def test_a_damaged_winner_gives_way_to_the_next(given, tmp_path):
     (result.folder / "report.json").unlink()
     again = autoft.resume("rows")
     assert again.report["winner"]["trial"] != first
+    assert any(f"trial {first} was the best on validation and could not win" in n for n in again.report["notes"])
 
 
 def test_the_test_rows_are_not_read_again_where_nothing_was_trained_since(given):
