@@ -2,6 +2,7 @@
 
     FOLDER/KEY/header.json   dtype, width, number of tokens
                states.bin    shape (tokens, width): the rows one after another at their true length, longest first
+               digest        XXH3 of it
            KEY.part/         the same while it is being built, and how far that is
            KEY.lock          shared by those who read the entry, held alone by whoever builds or evicts it
            KEY.good          the suffix of a model was found to give what the whole model gives, and with which token
@@ -32,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from autoft.training.batching import Rows
-from autoft.training.entries import HEADER, NAP, PART, PROGRESS, STATES, Header, lock, make_room, whole
+from autoft.training.entries import DIGEST, HEADER, NAP, PART, PROGRESS, STATES, Header, digest, lock, make_room, whole
 
 Compute = Callable[[Rows], torch.Tensor]
 GOOD = ".good"
@@ -252,6 +253,7 @@ class Store:
                 progress.flush()
                 _proceeding[str(part)] = (os.fstat(states.fileno()).st_ino, i + 1)
             os.fsync(states.fileno())
+        (part / DIGEST).write_text(digest(part / STATES), encoding="ascii")
         (part / PROGRESS).unlink()
         shutil.rmtree(path, ignore_errors=True)  # a damaged one
         part.rename(path)

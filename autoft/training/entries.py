@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import IO
 
 import torch
+import xxhash
 
 LARGEST = 8 << 30  # bytes of a cache for which no bound was given
 FORMAT = 1
-HEADER, STATES, PROGRESS, PART = "header.json", "states.bin", "progress", ".part"
+HEADER, STATES, DIGEST, PROGRESS, PART = "header.json", "states.bin", "digest", "progress", ".part"
 NAP = 0.02  # seconds between two looks at something that another worker holds
 
 
@@ -60,11 +62,27 @@ class Header:
         (folder / HEADER).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
+# Files of hidden states that this process has found to be as they were written: path, inode, time of the last change.
+_sound: set[tuple[str, int, int]] = set()
+
+
+def digest(file: Path) -> str:
+    """What tells a file from one that a disk has damaged."""
+    with file.open("rb", buffering=0) as content:
+        return hashlib.file_digest(content, xxhash.xxh3_128).hexdigest()
+
+
 def whole(folder: Path, states: int) -> Header | None:
-    """The header of an entry of that many hidden states, where all of them are there."""
-    header = Header.read(folder)
+    """The header of an entry of that many hidden states, where all of them are there as they were written."""
+    header, file = Header.read(folder), folder / STATES
     try:
-        right = header is not None and (header.states, header.bytes) == (states, (folder / STATES).stat().st_size)
+        found = file.stat()
+        right = header is not None and (header.states, header.bytes) == (states, found.st_size)
+        key = str(file), found.st_ino, found.st_mtime_ns
+        if right and key not in _sound:
+            right = digest(file) == (folder / DIGEST).read_text(encoding="ascii", errors="replace")
+            if right:
+                _sound.add(key)
     except OSError:
         right = False
     return header if right else None
