@@ -212,7 +212,8 @@ class Session:
             return
         failed = [trial for trial in trials if trial.state is TrialState.FAILED]
         if contenders and not failed:
-            raise SearchError(f"{self.folder / 'checkpoints'}: the weights of every trial are gone; search again")
+            place = self.folder / "checkpoints"
+            raise SearchError(f"{place}: the weights of every trial are damaged or gone; search again")
         if failed:
             raise SearchError(
                 f"no trial gave a model; {len(failed)} of {len(trials)} failed, the first with: {failed[0].reason}"

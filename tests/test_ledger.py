@@ -4,11 +4,15 @@ import sqlite3
 
 import optuna
 import pytest
+import torch
 from optuna.distributions import FloatDistribution
 
 from autoft.errors import SearchError
 from autoft.records import Direction, Report, SearchRecord, TrialConfig, TrialState
+from autoft.study.driver import _Keeper
 from autoft.study.ledger import Ledger
+from autoft.study.trainable import checkpoints
+from autoft.training import checkpoint
 
 SEARCH = SearchRecord("id-1", "demo", "text-classification", "accuracy", Direction.MAXIMIZE, 1.0, {"data": "x.csv"})
 CONFIG = TrialConfig("asset:bert-tiny", 1e-4, 16, 3, 0)
@@ -103,3 +107,24 @@ def test_what_is_no_ledger_is_refused_in_one_line(path):
     path.write_bytes(b"nonsense")
     with pytest.raises(SearchError, match="not a ledger"):
         Ledger.open(path)
+
+
+def test_damaged_weights_take_no_place_from_whole_ones(tmp_path):
+    ledger = Ledger.create(None, SEARCH)
+    for number in range(6):
+        ledger.add(CONFIG, {"learning_rate": 1e-4}, DISTRIBUTIONS)
+        ledger.report(number, report(100, 0.9 - number / 10))
+        if number < 5:
+            ledger.complete(number, "horizon")
+        folder = checkpoints(tmp_path, number)
+        checkpoint.save(folder, {"best": {"w": torch.ones(3)}}, {"reports": [{"samples": 100}]})
+    for number in (0, 2):
+        (checkpoints(tmp_path, number) / "000001" / "best.safetensors").write_bytes(b"damaged")
+    keeper = _Keeper(ledger, tmp_path, 2)
+    keeper.tick()
+    there = [number for number in range(6) if checkpoints(tmp_path, number).is_dir()]
+    assert there == [0, 1, 2, 3, 5], "the two best that are whole, the damaged ones as they are, and the one under way"
+    ledger.report(5, report(200, 1.0))
+    ledger.complete(5, "horizon")
+    keeper.tick()
+    assert [number for number in range(6) if checkpoints(tmp_path, number).is_dir()] == [0, 1, 2, 5]

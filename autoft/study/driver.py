@@ -10,10 +10,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from autoft.pareto import front
-from autoft.records import TrialState, ranked
+from autoft.records import TrialRecord, TrialState, ranked
 from autoft.spec import Resources
 from autoft.stopping import Stop
 from autoft.study.core import Core
@@ -141,7 +142,7 @@ class _Keeper:
         self._ledger = ledger
         self._keep = keep
         self._folder = folder
-        self._slim: set[int] = set()
+        self._whole: dict[int, bool] = {}
         self._gone: set[int] = set()
         self._ended = -1
 
@@ -151,11 +152,18 @@ class _Keeper:
         if len(ended) == self._ended:
             return
         self._ended = len(ended)
-        leading = [*ranked(ended, direction)[: self._keep], *front(ended, direction, self._ledger.costs)]
-        keep = {record.number for record in leading}
-        for number in keep - self._slim:
-            keep_best(checkpoints(self._folder, number))
-            self._slim.add(number)
-        for number in {record.number for record in ended} - keep - self._gone:
+        # A trial whose weights are damaged takes no place from one that can still win.
+        best = islice(filter(self._keeps, ranked(ended, direction)), self._keep)
+        cheap = filter(self._keeps, front(ended, direction, self._ledger.costs))
+        keep = {record.number for record in (*best, *cheap)}
+        damaged = {number for number, whole in self._whole.items() if not whole}
+        for number in {record.number for record in ended} - keep - damaged - self._gone:
             shutil.rmtree(checkpoints(self._folder, number), ignore_errors=True)
             self._gone.add(number)
+
+    def _keeps(self, record: TrialRecord) -> bool:
+        """Whether the best weights of an ended trial are there; what else it has left is removed."""
+        number = record.number
+        if number not in self._whole:
+            self._whole[number] = number not in self._gone and keep_best(checkpoints(self._folder, number))
+        return self._whole[number]

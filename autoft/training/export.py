@@ -97,14 +97,20 @@ def save(
         (draft / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def keep_best(folder: Path) -> None:
-    """Drops all but the best weights and the state of a trial that will not be trained any further."""
+def keep_best(folder: Path) -> bool:
+    """Drops all but the best weights and the state of a trial that will not be trained any further.
+
+    Returns:
+        Whether there are such weights; what is damaged is left as it is.
+    """
     from autoft.training import weights
 
     found = checkpoint.load_latest(folder)
-    if found is None or found.groups == ("best",):
-        return
-    checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
+    if found is None or not found.state["reports"]:
+        return False
+    if found.groups != ("best",):
+        checkpoint.save(folder, {"best": weights.best(found)}, found.state, keep=1)
+    return True
 
 
 @contextmanager
