@@ -33,7 +33,7 @@ import torch
 from numpy.typing import NDArray
 
 from autoft.training.batching import Rows
-from autoft.training.entries import DIGEST, HEADER, NAP, PART, PROGRESS, STATES, Header, digest, lock, make_room, whole
+from autoft.training.entries import HEADER, NAP, PART, PROGRESS, STATES, Header, lock, make_room, seal, whole
 
 Compute = Callable[[Rows], torch.Tensor]
 GOOD = ".good"
@@ -203,7 +203,7 @@ class Store:
             key: As `settle` got it.
             alone: Whether a single token can be all that is needed.
         """
-        possible = {"null": None, "0": 0, "-1": -1} if alone else {"null": None}
+        possible = {json.dumps(token): token for token in ((None, 0, -1) if alone else (None,))}
         try:
             kept = (self._folder / f"{key}{GOOD}").read_text(encoding="ascii")
         except (OSError, ValueError):
@@ -253,7 +253,7 @@ class Store:
                 progress.flush()
                 _proceeding[str(part)] = (os.fstat(states.fileno()).st_ino, i + 1)
             os.fsync(states.fileno())
-        (part / DIGEST).write_text(digest(part / STATES), encoding="ascii")
+        seal(part)
         (part / PROGRESS).unlink()
         shutil.rmtree(path, ignore_errors=True)  # a damaged one
         part.rename(path)

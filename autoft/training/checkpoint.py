@@ -10,7 +10,6 @@ absent. The one before stays, for the day that the newer one turns out damaged. 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xxhash
+from autoft.training import digest
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +85,7 @@ def save(
         for group, tensors in groups.items():
             save_file(_packed(tensors), _file(temporary, group))
         (temporary / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
-        files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
+        files = {path.name: digest.of_file(path) for path in sorted(temporary.iterdir())}
         manifest = {"format": _FORMAT, "groups": list(groups), "digests": files}
         (temporary / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         for path in (*temporary.iterdir(), temporary):
@@ -121,7 +120,7 @@ def _verified(path: Path) -> Checkpoint | None:
         needed = {_STATE, *(_file(path, group).name for group in groups)}
         if manifest["format"] != _FORMAT or needed != set(files):
             return None
-        if any(_digest(path / name) != digest for name, digest in files.items()):
+        if any(digest.of_file(path / name) != known for name, known in files.items()):
             return None
         state = json.loads((path / _STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -159,12 +158,6 @@ def _numbered(folder: Path) -> list[Path]:
 
 def _file(folder: Path, group: str) -> Path:
     return folder / f"{group}.safetensors"
-
-
-def _digest(path: Path) -> str:
-    # Damage is what it is there to find, not an attacker: whoever can change a checkpoint can change its manifest.
-    with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO
 
 import torch
-import xxhash
+
+from autoft.training import digest
 
 LARGEST = 8 << 30  # bytes of a cache for which no bound was given
 FORMAT = 1
@@ -62,14 +63,19 @@ class Header:
         (folder / HEADER).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-# Files of hidden states that this process has found to be as they were written: path, inode, time of the last change.
-_sound: set[tuple[str, int, int]] = set()
+# Files of hidden states that this process has found to be as they were written: device, inode, time of the last change.
+_sound: set[tuple[int, int, int]] = set()
 
 
-def digest(file: Path) -> str:
-    """What tells a file from one that a disk has damaged."""
-    with file.open("rb", buffering=0) as content:
-        return hashlib.file_digest(content, xxhash.xxh3_128).hexdigest()
+def seal(folder: Path) -> None:
+    """Writes down what the hidden states of a finished build are."""
+    file = folder / STATES
+    (folder / DIGEST).write_text(digest.of_file(file), encoding="ascii")
+    _sound.add(_identity(file.stat()))  # nobody has to read it again
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def whole(folder: Path, states: int) -> Header | None:
@@ -78,11 +84,10 @@ def whole(folder: Path, states: int) -> Header | None:
     try:
         found = file.stat()
         right = header is not None and (header.states, header.bytes) == (states, found.st_size)
-        key = str(file), found.st_ino, found.st_mtime_ns
-        if right and key not in _sound:
-            right = digest(file) == (folder / DIGEST).read_text(encoding="ascii", errors="replace")
+        if right and _identity(found) not in _sound:
+            right = digest.of_file(file) == (folder / DIGEST).read_text(encoding="ascii", errors="replace")
             if right:
-                _sound.add(key)
+                _sound.add(_identity(found))
     except OSError:
         right = False
     return header if right else None
